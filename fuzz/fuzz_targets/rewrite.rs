@@ -1,0 +1,11 @@
+//! Invariant: what a proxy makes of a message is a message again, with one framing, nothing of the hop before, and
+//! nobody's claim to be a peer but ours.
+
+#![no_main]
+
+#[path = "../proxy.rs"]
+mod proxy;
+#[path = "../transcript.rs"]
+mod transcript;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| proxy::rewrite(data));

@@ -1,0 +1,350 @@
+//! What must hold of the pure parts of the proxy, whatever the input? Called by the fuzz targets, and by a test that
+//! replays their seeds.
+
+#![allow(
+    dead_code,
+    reason = "each program that includes this uses a part of it"
+)]
+
+use bytes::BytesMut;
+use libp2p_http_proxy::{
+    Protocol,
+    failure::Failure,
+    h1::{
+        Client, Encoder, Field, Length, Limits, RequestContext, RequestHead, RequestLine,
+        ResponseHead, Sending, Server, StatusLine, tokens,
+    },
+    rewrite::{
+        ForwardedMode, HostPolicy, HostValue, PEER_FIELD, RequestRewrite, ResponseRewrite,
+        allowed_trailers, is_loop, origin_form,
+    },
+    route::Route,
+};
+
+use crate::transcript::{self, Found};
+
+const PSEUDONYM: &str = "p2p-fuzz";
+const PEER: &str = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5";
+
+/// The first byte says how the message is rewritten; the rest is a request and, once more, a response.
+///
+/// What a proxy makes of a message is a message again: it parses, with the same start line and body, with exactly one
+/// framing, without any field of the hop before, without anybody else's claim to be a peer, and with all other fields
+/// in their order.
+pub(crate) fn rewrite(data: &[u8]) {
+    let Some((&settings, message)) = data.split_first() else {
+        return;
+    };
+    let limits = Limits::default();
+    rewrite_request(settings, &transcript::requests(message, [], &limits).found);
+    let mut asked = RequestContext::default();
+    asked.upgrade = settings & 1 == 1;
+    let responses = transcript::responses(message, [], &limits, [asked]).found;
+    rewrite_response(settings, asked, &responses);
+}
+
+fn rewrite_request(settings: u8, found: &[Found<RequestHead>]) {
+    let [Found::Head(head), rest @ ..] = found else {
+        return;
+    };
+    let Ok(target) = origin_form(head.method(), head.target()) else {
+        return;
+    };
+    let modes = [
+        ForwardedMode::Off,
+        ForwardedMode::Replace,
+        ForwardedMode::Append,
+    ];
+    let mode = modes[usize::from(settings >> 1) % 3];
+    let own: HostValue = "127.0.0.1:3000".parse().expect("a valid host");
+    let policies = [
+        HostPolicy::Preserve,
+        HostPolicy::Target,
+        HostPolicy::Fixed(own.clone()),
+    ];
+    let policy = &policies[usize::from(settings >> 3) % 3];
+    let (with_peer, with_via) = (settings & 0x20 != 0, settings & 0x40 != 0);
+
+    let client = [127, 0, 0, 1].into();
+    let mut rewrite = RequestRewrite::new(head)
+        .with_host(policy, &own)
+        .with_forwarded(mode, client, "http");
+    if with_peer {
+        rewrite = rewrite.with_peer(&PEER.parse().expect("a valid peer id"));
+    }
+    if with_via {
+        rewrite = rewrite.with_via(PSEUDONYM);
+    }
+    let sending = Sending {
+        length: head.declared_length(),
+        upgrade: rewrite.upgrade(),
+        te_trailers: rewrite.te_trailers(),
+        ..Sending::default()
+    };
+    let line = RequestLine {
+        method: head.method(),
+        target: &target,
+    };
+    let mut out = BytesMut::new();
+    let mut encoder = Encoder::<Client>::new();
+    encoder
+        .request(line, rewrite.fields(), sending, &mut out)
+        .expect("a request that was accepted can be passed on");
+    put_rest(&mut encoder, rest, &mut out);
+
+    let again = transcript::requests(&out, [], &wide());
+    let [Found::Head(passed), body @ ..] = again.found.as_slice() else {
+        panic!("the rewritten request does not parse: {out:?} {again:?}");
+    };
+    assert_eq!(passed.method(), head.method());
+    assert_eq!(passed.target(), target);
+    assert_eq!(passed.declared_length(), head.declared_length());
+    assert_eq!(passed.context().upgrade, rewrite.upgrade().is_some());
+    assert_eq!(passed.takes_trailers(), head.takes_trailers());
+    assert_eq!(
+        is_loop(passed, PSEUDONYM),
+        with_via || is_loop(head, PSEUDONYM)
+    );
+    check_body(rest, body);
+    check_fields(passed.fields().iter(), with_peer);
+    assert_eq!(passed.fields().get_all("Host").count(), 1);
+
+    let untouched = |field: &Field<'_>| {
+        !is_of_hop(field.name) && !is_set_by_proxy(field.name) && !field.is("Expect")
+    };
+    let nominated: Vec<_> = head
+        .fields()
+        .get_all("Connection")
+        .flat_map(tokens)
+        .collect();
+    let is_nominated = |name: &str| {
+        nominated
+            .iter()
+            .any(|one| one.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let came = head
+        .fields()
+        .iter()
+        .filter(untouched)
+        .filter(|field| !is_nominated(field.name));
+    assert!(
+        came.eq(passed.fields().iter().filter(untouched)),
+        "a field was changed"
+    );
+}
+
+fn rewrite_response(settings: u8, asked: RequestContext, found: &[Found<ResponseHead>]) {
+    let [Found::Head(head), rest @ ..] = found else {
+        return;
+    };
+    let rewrite = ResponseRewrite::new(head);
+    let rewrite = if settings & 0x40 == 0 {
+        rewrite
+    } else {
+        rewrite.with_via(PSEUDONYM)
+    };
+    let line = StatusLine {
+        status: head.status(),
+        reason: head.reason(),
+    };
+    let mut out = BytesMut::new();
+    let mut encoder = Encoder::<Server>::new();
+    if head.is_interim() {
+        encoder
+            .interim(line.status, line.reason, rewrite.fields(), &mut out)
+            .expect("an interim response that was accepted can be passed on");
+    } else {
+        let upgrade = rewrite.upgrade(b"websocket");
+        if head.status() == 101 && upgrade.is_none() {
+            return;
+        }
+        let length = match head.declared_length() {
+            // The end of the connection says nothing on the next hop.
+            Length::Absent => Length::Chunked,
+            length => length,
+        };
+        let sending = Sending {
+            length,
+            upgrade: upgrade.filter(|_| head.status() == 101),
+            ..Sending::default()
+        };
+        encoder
+            .response(&asked, line, rewrite.fields(), sending, &mut out)
+            .expect("a response that was accepted can be passed on");
+        if head.status() != 101 {
+            put_rest(&mut encoder, rest, &mut out);
+        }
+    }
+
+    let again = transcript::responses(&out, [], &wide(), [asked]);
+    let [Found::Head(passed), body @ ..] = again.found.as_slice() else {
+        panic!("the rewritten response does not parse: {out:?} {again:?}");
+    };
+    assert_eq!(passed.status(), head.status());
+    assert_eq!(passed.reason(), head.reason());
+    if !head.is_interim() {
+        check_body(rest, body);
+    }
+    check_fields(passed.fields().iter(), false);
+}
+
+/// Sends what follows a head, as far as it came.
+fn put_rest<R, H>(encoder: &mut Encoder<R>, rest: &[Found<H>], out: &mut BytesMut) {
+    for part in rest {
+        match part {
+            Found::Head(_) => break,
+            Found::Body(data) => encoder.data(data, out).expect("the body fits its head"),
+            Found::End(trailers) => {
+                let trailers = trailers.clone().map(allowed_trailers);
+                encoder
+                    .end(trailers.as_ref(), out)
+                    .expect("what was allowed is allowed");
+                break;
+            }
+        }
+    }
+}
+
+/// A message that came to its end is passed on to its end, with every byte of its body, and with no trailer that says
+/// who sent it.
+fn check_body<H>(came: &[Found<H>], passed: &[Found<H>]) {
+    let body = |found: &[Found<H>]| match found.first() {
+        Some(Found::Body(data)) => data.clone(),
+        _ => Vec::new(),
+    };
+    let end = |found: &[Found<H>]| {
+        let parts = found
+            .iter()
+            .take_while(|part| !matches!(part, Found::Head(_)));
+        parts
+            .filter_map(|part| match part {
+                Found::End(trailers) => Some(trailers.clone()),
+                _ => None,
+            })
+            .next()
+    };
+    assert_eq!(body(came), body(passed));
+    assert_eq!(end(came).is_some(), end(passed).is_some());
+    let trailers = end(passed).flatten().unwrap_or_default();
+    assert!(
+        trailers
+            .iter()
+            .all(|field| !is_peer_claim(field.name) && !is_of_hop(field.name))
+    );
+}
+
+/// One framing, nothing of another hop, and nobody's claim to be a peer but ours.
+fn check_fields<'f>(fields: impl Iterator<Item = Field<'f>> + Clone, with_peer: bool) {
+    let count = |is_one: &dyn Fn(&Field<'f>) -> bool| fields.clone().filter(is_one).count();
+    assert!(count(&|field| field.is("Content-Length") || field.is("Transfer-Encoding")) <= 1);
+    assert!(count(&|field| field.is("Connection")) <= 1);
+    for field in fields.clone() {
+        let fresh: &[&[u8]] = match field.name.to_ascii_lowercase().as_str() {
+            "connection" => &[b"Upgrade", b"TE", b"Upgrade, TE", b"close"],
+            "te" => &[b"trailers"],
+            "transfer-encoding" => &[b"chunked"],
+            "content-length" | "upgrade" => continue,
+            name if is_of_hop(name) => &[],
+            _ => continue,
+        };
+        assert!(fresh.contains(&field.value), "{field:?} is of another hop");
+    }
+    assert_eq!(
+        count(&|field| is_peer_claim(field.name)),
+        usize::from(with_peer)
+    );
+    let ours = |field: &Field<'f>| field.name == PEER_FIELD && field.value == PEER.as_bytes();
+    assert_eq!(count(&ours), usize::from(with_peer));
+}
+
+fn is_of_hop(name: &str) -> bool {
+    matches!(
+        name.to_ascii_lowercase().as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "upgrade"
+            | "transfer-encoding"
+            | "content-length"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+    )
+}
+
+/// What a server under CGI would see as the name of the peer.
+fn is_peer_claim(name: &str) -> bool {
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+        .eq_ignore_ascii_case("x_libp2p_peer")
+}
+
+fn is_set_by_proxy(name: &str) -> bool {
+    let name = name
+        .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+        .to_ascii_lowercase();
+    is_peer_claim(&name)
+        || [
+            "x_forwarded_for",
+            "x_forwarded_host",
+            "x_forwarded_proto",
+            "forwarded",
+            "via",
+            "host",
+        ]
+        .contains(&name.as_str())
+}
+
+/// Limits with room for what a proxy adds.
+fn wide() -> Limits {
+    Limits::default()
+        .with_head_size(128 * 1024)
+        .with_fields(256)
+        .with_target(64 * 1024)
+        .with_trailers_size(64 * 1024)
+}
+
+/// Any target is a route or an error that is fit to be shown.
+///
+/// A route is made of the bytes of its target, none decoded and none lost, and its canonical form is the same route. A
+/// location stays on this gateway and is a route itself.
+pub(crate) fn route(data: &[u8]) {
+    let Ok(target) = str::from_utf8(data) else {
+        return;
+    };
+    match Route::parse(target) {
+        Ok(route) => {
+            assert!(target.ends_with(&format!("{}{}", route.prefix, route.target)));
+            assert!(route.prefix.starts_with("/http/") || route.prefix.starts_with("/p2p/"));
+            assert!(route.target.starts_with('/'));
+            let (peer, rest) = (route.peer, route.target);
+            let canonical = match &route.protocol {
+                Protocol::Service(name) => format!("/http/{peer}/{name}{rest}"),
+                Protocol::KuboService(name) => format!("/p2p/{peer}/x/{name}/http{rest}"),
+                Protocol::Kubo => format!("/p2p/{peer}/http{rest}"),
+                other => panic!("no route leads to {other}"),
+            };
+            let again = Route::parse(&canonical).expect("the canonical form is a route");
+            assert_eq!(
+                (again.peer, again.protocol, again.target),
+                (peer, route.protocol.clone(), rest)
+            );
+            RequestHead::new("GET", rest).expect("what is left is a target");
+        }
+        Err(error) => {
+            if let Some(location) = error.location() {
+                assert!(location.starts_with("/http/") || location.starts_with("/p2p/"));
+                Route::parse(location).expect("a location is a route");
+            }
+            let message = error.to_string();
+            assert!(
+                message.len() < 1_000 && message.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+            );
+            let is_redirect = error.location().is_some();
+            let page = Failure::from(error).respond("p2p-fuzz", Some(b"application/json"));
+            assert_eq!(page.status, if is_redirect { 308 } else { 400 });
+            assert_eq!(page.fields.contains("Location"), is_redirect);
+            assert!(page.body.is_ascii());
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The behaviour: dials, offers services, and turns what the connections report into swarm events.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    num::NonZeroUsize,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use libp2p_core::{
+    ConnectedPoint, Endpoint, Multiaddr, multiaddr::Protocol as Part, transport::PortUse,
+};
+use libp2p_identity::PeerId;
+use libp2p_swarm::{
+    ConnectionDenied, ConnectionId, DialError, FromSwarm, NetworkBehaviour, PeerAddresses,
+    THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+    dial_opts::{DialOpts, PeerCondition},
+};
+
+use crate::{
+    client::Client,
+    config::Config,
+    event::{Event, OutboundFailure, ServiceTaken},
+    exchanges::{Exchanges, Report, Work},
+    handler::Handler,
+    ids::OutboundRequestId,
+    link::Link,
+    local,
+    message::{Request, Response},
+    payload::Payload,
+    requests::Requests,
+    responder::Responder,
+    service::{Protocol, ServiceName},
+    shared::Shared,
+};
+
+/// Peers whose addresses are remembered as other behaviours report them.
+const KNOWN_PEERS: NonZeroUsize = NonZeroUsize::new(1024).expect("is not zero");
+
+/// What becomes of a request that the application sent by [`HttpProxyBehaviour::send_request`].
+type Outcome = BoxFuture<'static, Event>;
+
+/// Serves HTTP to peers, and sends HTTP requests to them.
+///
+/// See the [crate documentation](crate) for the three ways to use it.
+pub struct HttpProxyBehaviour {
+    shared: Arc<Shared>,
+    /// Requests to the own peer id, which need no connection.
+    local: Exchanges,
+    outgoing: FuturesUnordered<Outcome>,
+    events: VecDeque<Event>,
+    given_addresses: HashMap<PeerId, Vec<Multiaddr>>,
+    learned_addresses: PeerAddresses,
+}
+
+impl HttpProxyBehaviour {
+    /// A behaviour for the swarm of `local_peer`, which offers no service yet.
+    #[must_use]
+    pub fn new(local_peer: PeerId, config: Config) -> Self {
+        let shared = Shared::new(local_peer, config);
+        let link = Link::new(local_peer, local::connection_id(), false);
+        shared.outbound.connected(Arc::clone(&link));
+        Self {
+            local: Exchanges::new(Arc::clone(&shared), link),
+            shared,
+            outgoing: FuturesUnordered::new(),
+            events: VecDeque::new(),
+            given_addresses: HashMap::new(),
+            learned_addresses: PeerAddresses::new(KNOWN_PEERS),
+        }
+    }
+
+    /// A handle that sends requests from any task.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(Arc::clone(&self.shared))
+    }
+
+    /// Offers a service whose requests are reported as [`Event::Request`]. Peers learn of it at once.
+    ///
+    /// # Errors
+    ///
+    /// A service of that name is offered already.
+    pub fn add_service(&mut self, service: ServiceName) -> Result<(), ServiceTaken> {
+        self.shared.services.add(service)?;
+        self.shared.outbound.wake_links();
+        Ok(())
+    }
+
+    /// Offers a service whose requests come as a stream, beside the swarm's event loop. Dropping the stream removes
+    /// the service.
+    ///
+    /// # Errors
+    ///
+    /// A service of that name is offered already.
+    pub fn accept(&mut self, service: ServiceName) -> Result<Requests, ServiceTaken> {
+        Requests::new(Arc::clone(&self.shared), service)
+    }
+
+    /// Offers a service no longer; says whether it was offered. Exchanges that have begun go on, and a
+    /// [`Requests`] stream of the service ends.
+    pub fn remove_service(&mut self, service: &ServiceName) -> bool {
+        let removed = self.shared.services.remove(service, None);
+        if removed {
+            self.shared.outbound.wake_links();
+        }
+        removed
+    }
+
+    /// Sends a request. [`Event::Response`] or [`Event::OutboundFailure`] tells how it ends.
+    ///
+    /// Otherwise as [`Client::send`], which is the better choice for large bodies and in tasks.
+    pub fn send_request(
+        &mut self,
+        peer: PeerId,
+        service: impl Into<Protocol>,
+        request: Request<impl Into<Payload>>,
+    ) -> OutboundRequestId {
+        let request_id = self.shared.ids.outbound();
+        let protocol = service.into();
+        let sent =
+            self.client()
+                .send_on_connection(peer, protocol, request.head, request.body.into());
+        self.outgoing
+            .push(Box::pin(sent.map(move |result| match result {
+                Ok(response) => Event::Response {
+                    peer,
+                    request_id,
+                    response,
+                },
+                Err(error) => Event::OutboundFailure {
+                    peer,
+                    request_id,
+                    error,
+                },
+            })));
+        request_id
+    }
+
+    /// Answers a request with a response whose body is in memory or reads itself; the connection's own task sends it.
+    /// A failure to send is seen as [`Event::InboundFailure`].
+    pub fn respond(&mut self, responder: Responder, response: Response<impl Into<Payload>>) {
+        responder.send_in_background(Response {
+            head: response.head,
+            body: response.body.into(),
+        });
+    }
+
+    /// Remembers where a peer may be reached, until [`remove_peer_address`](Self::remove_peer_address): also when
+    /// dialling it fails. Says whether the address is new.
+    pub fn add_peer_address(&mut self, peer: PeerId, address: Multiaddr) -> bool {
+        let addresses = self.given_addresses.entry(peer).or_default();
+        let new = !addresses.contains(&address);
+        if new {
+            addresses.push(address);
+        }
+        new
+    }
+
+    /// Forgets an address; says whether it was known.
+    pub fn remove_peer_address(&mut self, peer: PeerId, address: &Multiaddr) -> bool {
+        let Some(addresses) = self.given_addresses.get_mut(&peer) else {
+            return false;
+        };
+        let before = addresses.len();
+        addresses.retain(|known| known != address);
+        let removed = addresses.len() < before;
+        if addresses.is_empty() {
+            self.given_addresses.remove(&peer);
+        }
+        removed
+    }
+
+    fn handler(&self, connection: ConnectionId, peer: PeerId, relayed: bool) -> Handler {
+        let link = Link::new(peer, connection, relayed);
+        Handler::new(Arc::clone(&self.shared), link)
+    }
+
+    /// Opens a stream to ourselves.
+    fn open_local(&mut self, protocol: Protocol) {
+        let name = protocol.stream_protocol();
+        let link = Arc::clone(self.local.link());
+        if self.shared.services.find(&name).is_none() {
+            let failure = || OutboundFailure::UnsupportedProtocol {
+                protocol: protocol.clone(),
+            };
+            self.shared.outbound.open_failed(&link, &protocol, failure);
+            return;
+        }
+        let (near, far) = local::pair();
+        self.local.accept(name, far);
+        self.shared.outbound.opened(&link, protocol, near);
+    }
+
+    fn on_report(&mut self, report: Report) {
+        self.events.push_back(match report {
+            Report::Request(inbound) => Event::Request {
+                peer: inbound.peer,
+                connection_id: inbound.connection_id,
+                request_id: inbound.request_id,
+                service: inbound.service,
+                request: inbound.request,
+                responder: inbound.responder,
+            },
+            Report::Failure {
+                peer,
+                connection_id,
+                request_id,
+                error,
+            } => Event::InboundFailure {
+                peer,
+                connection_id,
+                request_id,
+                error,
+            },
+        });
+    }
+
+    fn on_dial_failure(&self, peer: PeerId, error: &DialError) {
+        let failure = || match error {
+            DialError::NoAddresses => OutboundFailure::NoAddresses,
+            DialError::WrongPeerId { obtained, .. } => OutboundFailure::WrongPeerId {
+                obtained: *obtained,
+            },
+            other => OutboundFailure::DialFailure {
+                reason: one_line(other),
+            },
+        };
+        // Somebody else is dialling the peer, or has: that attempt decides.
+        if !matches!(error, DialError::DialPeerConditionFalse(_)) {
+            self.shared.outbound.dial_failed(peer, failure);
+        }
+    }
+}
+
+/// The error and what caused it on one line, as the swarm's own text spans several.
+fn one_line(error: &DialError) -> String {
+    match error {
+        DialError::Transport(attempts) => {
+            let attempts = attempts.iter().map(|(address, error)| {
+                let mut cause: &dyn std::error::Error = error;
+                while let Some(deeper) = cause.source() {
+                    cause = deeper;
+                }
+                format!("{address}: {cause}")
+            });
+            attempts.collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    }
+}
+
+impl NetworkBehaviour for HttpProxyBehaviour {
+    type ConnectionHandler = Handler;
+    type ToSwarm = Event;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        connection_id: ConnectionId,
+        peer: PeerId,
+        local_addr: &Multiaddr,
+        remote_addr: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        let point = ConnectedPoint::Listener {
+            local_addr: local_addr.clone(),
+            send_back_addr: remote_addr.clone(),
+        };
+        Ok(self.handler(connection_id, peer, point.is_relayed()))
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        maybe_peer: Option<PeerId>,
+        _: &[Multiaddr],
+        _: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        let Some(peer) = maybe_peer else {
+            return Ok(Vec::new());
+        };
+        let given = self.given_addresses.get(&peer).into_iter().flatten();
+        let mut addresses: Vec<_> = given.cloned().collect();
+        for address in self.learned_addresses.get(&peer) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        Ok(addresses)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        connection_id: ConnectionId,
+        peer: PeerId,
+        addr: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        let relayed = addr.iter().any(|part| part == Part::P2pCircuit);
+        Ok(self.handler(connection_id, peer, relayed))
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        self.learned_addresses.on_swarm_event(&event);
+        // Connections report their own beginning and end, as their handlers come and go.
+        if let FromSwarm::DialFailure(failure) = event
+            && let Some(peer) = failure.peer_id
+        {
+            self.on_dial_failure(peer, failure.error);
+        }
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        _: PeerId,
+        _: ConnectionId,
+        report: THandlerOutEvent<Self>,
+    ) {
+        self.on_report(report);
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(ToSwarm::GenerateEvent(event));
+            }
+            if let Some(peer) = self.shared.outbound.next_dial(cx) {
+                let opts = DialOpts::peer_id(peer)
+                    .condition(PeerCondition::DisconnectedAndNotDialing)
+                    .build();
+                return Poll::Ready(ToSwarm::Dial { opts });
+            }
+            if let Poll::Ready(Some(event)) = self.outgoing.poll_next_unpin(cx) {
+                self.events.push_back(event);
+                continue;
+            }
+            match self.local.poll(cx) {
+                Poll::Ready(Work::Report(report)) => self.on_report(report),
+                Poll::Ready(Work::Open(protocol)) => self.open_local(protocol),
+                // New dials, outgoing requests and the local streams each hold the waker.
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Drop for HttpProxyBehaviour {
+    fn drop(&mut self) {
+        self.shared.outbound.end();
+    }
+}
+
+impl fmt::Debug for HttpProxyBehaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpProxyBehaviour").finish_non_exhaustive()
+    }
+}

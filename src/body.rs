@@ -1,0 +1,259 @@
+//! The body of a received message: whoever reads it polls the stream itself.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures::{AsyncRead, FutureExt, Stream, future::BoxFuture};
+
+use crate::{
+    error::ExchangeError,
+    h1::{Fields, Framing, Role},
+    hop::{Reader, Source},
+    lease::Lease,
+};
+
+/// The body of a request or response that was received.
+///
+/// No task and no channel stands behind it: reading it reads the libp2p stream, so a body that nobody reads
+/// stops its sender. A body that ends too early is an error and never looks complete.
+///
+/// Dropping a body that was not read to its end gives up what is left of it; the stream cannot carry another
+/// exchange then, but the response to the request can still be sent.
+///
+/// It can be read as [`AsyncRead`], as a [`Stream`] of [`Bytes`], chunk by chunk, or at once by
+/// [`collect`](Self::collect).
+pub struct Body {
+    /// `None` once the body is over.
+    source: Option<Box<dyn Source + Send>>,
+    length: Option<u64>,
+    trailers: Option<Fields>,
+}
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Self {
+            source: None,
+            length: Some(0),
+            trailers: None,
+        }
+    }
+
+    /// Lends the reading half of a stream until the body is over. Whoever reads the body also drives `upload`,
+    /// what is left of the request that it answers.
+    pub(crate) fn lend<R: Role>(
+        reader: Reader<R>,
+        lease: Lease<R>,
+        upload: Option<Upload>,
+    ) -> Self {
+        let length = match reader.decoder().framing() {
+            Framing::None => Some(0),
+            Framing::Length(length) => Some(length),
+            _ => None,
+        };
+        let mut lent = Lent {
+            reader: Some(reader),
+            lease,
+            upload,
+        };
+        // A body that is already here in full, such as none at all, needs no stream any more.
+        if length == Some(0) && lent.upload.is_none() && lent.finish_buffered() {
+            return Self::empty();
+        }
+        Self {
+            source: Some(Box::new(lent)),
+            length,
+            trailers: None,
+        }
+    }
+
+    /// The length in bytes, where the message declares it.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Whether the body was read to its end.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.source.is_none()
+    }
+
+    /// The trailers behind a chunked body that was read to its end (RFC 9112 section 7.1.2).
+    #[must_use]
+    pub fn trailers(&self) -> Option<&Fields> {
+        self.trailers.as_ref()
+    }
+
+    /// The next part of the body, of whatever size has arrived; `None` at its end.
+    ///
+    /// # Errors
+    ///
+    /// The body was cut short, is malformed, or paused for longer than
+    /// [`Config::body_gap_timeout`](crate::Config::body_gap_timeout).
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ExchangeError> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// Reads the whole body into memory, at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ExchangeError::BodyTooLarge`] for a body above `limit`, told from its declared length before any of it
+    /// is read where there is one; otherwise as [`chunk`](Self::chunk).
+    pub async fn collect(mut self, limit: usize) -> Result<Bytes, ExchangeError> {
+        let too_large = ExchangeError::BodyTooLarge { limit };
+        if self.length.is_some_and(|length| length > limit as u64) {
+            return Err(too_large);
+        }
+        let mut all = BytesMut::new();
+        while poll_fn(|cx| self.poll_fill(cx)).await? {
+            let data = self.data();
+            if all.len() + data.len() > limit {
+                return Err(too_large);
+            }
+            all.extend_from_slice(data);
+            let count = data.len();
+            self.consume(count);
+        }
+        Ok(all.freeze())
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, ExchangeError>> {
+        if !ready!(self.poll_fill(cx))? {
+            return Poll::Ready(Ok(None));
+        }
+        let chunk = Bytes::copy_from_slice(self.data());
+        self.consume(chunk.len());
+        Poll::Ready(Ok(Some(chunk)))
+    }
+}
+
+impl Source for Body {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ExchangeError>> {
+        let Some(source) = &mut self.source else {
+            return Poll::Ready(Ok(false));
+        };
+        let more = ready!(source.poll_fill(cx))?;
+        if !more {
+            self.trailers = source.take_trailers();
+            self.source = None;
+        }
+        Poll::Ready(Ok(more))
+    }
+
+    fn data(&self) -> &[u8] {
+        self.source.as_ref().map_or(&[], |source| source.data())
+    }
+
+    fn consume(&mut self, count: usize) {
+        if let Some(source) = &mut self.source {
+            source.consume(count);
+        }
+    }
+
+    fn take_trailers(&mut self) -> Option<Fields> {
+        self.trailers.take()
+    }
+}
+
+impl AsyncRead for Body {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if !ready!(self.poll_fill(cx))? {
+            return Poll::Ready(Ok(0));
+        }
+        let data = self.data();
+        let count = data.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&data[..count]);
+        self.consume(count);
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, ExchangeError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = ready!(self.poll_chunk(cx)).transpose();
+        if matches!(item, Some(Err(_))) {
+            self.source = None;
+        }
+        Poll::Ready(item)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body")
+            .field("length", &self.length)
+            .field("over", &self.is_over())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What remains to be sent of a request while its response is already being read.
+pub(crate) type Upload = BoxFuture<'static, Result<(), ExchangeError>>;
+
+/// A reading half away from home.
+struct Lent<R: Role> {
+    /// `None` only while it is dropped.
+    reader: Option<Reader<R>>,
+    lease: Lease<R>,
+    upload: Option<Upload>,
+}
+
+impl<R: Role> Lent<R> {
+    fn finish_buffered(&mut self) -> bool {
+        self.reader.as_mut().is_some_and(Reader::finish_buffered)
+    }
+}
+
+impl<R: Role> Source for Lent<R> {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ExchangeError>> {
+        let Some(reader) = &mut self.reader else {
+            return Poll::Ready(Ok(false));
+        };
+        if let Some(upload) = &mut self.upload
+            && let Poll::Ready(result) = upload.poll_unpin(cx)
+        {
+            self.upload = None;
+            result?;
+        }
+        // The sender may be waiting for the word that its body is wanted.
+        ready!(self.lease.poll_continue(cx, reader.io()))?;
+        reader.poll_body(cx)
+    }
+
+    fn data(&self) -> &[u8] {
+        self.reader.as_ref().map_or(&[], Reader::data)
+    }
+
+    fn consume(&mut self, count: usize) {
+        if let Some(reader) = &mut self.reader {
+            reader.consume(count);
+        }
+    }
+
+    fn take_trailers(&mut self) -> Option<Fields> {
+        self.reader.as_mut().and_then(Reader::take_trailers)
+    }
+}
+
+impl<R: Role> Drop for Lent<R> {
+    fn drop(&mut self) {
+        if let Some(mut reader) = self.reader.take() {
+            // What has arrived in full needs nobody to read it for the stream to stay useful.
+            reader.finish_buffered();
+            self.lease.return_reader(reader);
+        }
+    }
+}

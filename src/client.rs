@@ -1,0 +1,206 @@
+//! Outbound requests, from any task.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use futures::{
+    channel::oneshot,
+    future::{Either, select},
+};
+use futures_timer::Delay;
+use libp2p_identity::PeerId;
+
+use crate::{
+    body::Body,
+    config::Config,
+    event::OutboundFailure,
+    h1::RequestHead,
+    message::{Request, Response, Switch},
+    outbound::{Acquired, Lent},
+    outgoing::{Answered, Failed, Outgoing},
+    payload::Payload,
+    service::Protocol,
+    shared::Shared,
+};
+
+/// Sends requests to services of peers, from any task.
+///
+/// Made by [`HttpProxyBehaviour::client`](crate::HttpProxyBehaviour::client); clones share their streams. A request
+/// goes out on an idle stream, or on one that is opened for it; the peer is dialled if need be. More requests than
+/// [`Config::max_outbound_streams`](crate::Config::max_outbound_streams) wait for their turn.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+impl Client {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Sends a request and waits for the head of its response. Interim responses are passed over.
+    ///
+    /// A request that fails on a reused stream before any byte of a response came is sent once more on a fresh one,
+    /// if nothing of it was sent or its method is idempotent (RFC 9110 section 9.2.2), and its body is in memory.
+    ///
+    /// # Errors
+    ///
+    /// The peer cannot be reached or does not offer the service, a limit or timeout of
+    /// [`Config`](crate::Config) was hit, or the exchange failed on its stream.
+    pub async fn send(
+        &self,
+        peer: PeerId,
+        service: impl Into<Protocol>,
+        request: Request<impl Into<Payload>>,
+    ) -> Result<Response<Body>, OutboundFailure> {
+        let outgoing = Outgoing::new(request.head, None);
+        let answered = self
+            .exchange(
+                peer,
+                &service.into(),
+                outgoing,
+                request.body.into(),
+                Driver::Caller,
+            )
+            .await?;
+        Ok(answered.into_response())
+    }
+
+    /// As [`send`](Self::send), but the task of the connection moves the bytes, for callers that must not be kept
+    /// busy with them.
+    pub(crate) async fn send_on_connection(
+        self,
+        peer: PeerId,
+        protocol: Protocol,
+        head: RequestHead,
+        payload: Payload,
+    ) -> Result<Response<Body>, OutboundFailure> {
+        let outgoing = Outgoing::new(head, None);
+        let answered = self
+            .exchange(peer, &protocol, outgoing, payload, Driver::Connection)
+            .await?;
+        Ok(answered.into_response())
+    }
+
+    /// Asks the service to switch to `protocol`, such as `websocket` (RFC 9110 section 7.8). The fields that the new
+    /// protocol needs are the caller's to set; `Connection` and `Upgrade` are written here.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send). A refusal by the service is not an error but [`Switch::Refused`].
+    pub async fn upgrade(
+        &self,
+        peer: PeerId,
+        service: impl Into<Protocol>,
+        head: RequestHead,
+        protocol: &str,
+    ) -> Result<Switch<Body>, OutboundFailure> {
+        let outgoing = Outgoing::new(head, Some(protocol.to_owned()));
+        let answered = self
+            .exchange(
+                peer,
+                &service.into(),
+                outgoing,
+                Payload::empty(),
+                Driver::Caller,
+            )
+            .await?;
+        Ok(answered.into_switch())
+    }
+
+    async fn exchange(
+        &self,
+        peer: PeerId,
+        protocol: &Protocol,
+        outgoing: Outgoing,
+        payload: Payload,
+        driver: Driver,
+    ) -> Result<Answered, OutboundFailure> {
+        let half_close = self.shared.config.half_close(protocol);
+        let outgoing = Arc::new(outgoing);
+        let spare = payload.try_clone();
+        let lent = self.acquire(peer, protocol, false).await?;
+        let reused = lent.reused;
+        let failed = match driver.send(&outgoing, lent, payload, half_close).await {
+            Ok(answered) => return Ok(answered),
+            Err(failed) => failed,
+        };
+        match spare {
+            Some(payload) if reused && failed.may_retry => {
+                tracing::debug!(%peer, %protocol, error = &failed.error as &dyn Error, "sending again");
+                let lent = self.acquire(peer, protocol, true).await?;
+                let sent = driver.send(&outgoing, lent, payload, half_close).await;
+                Ok(sent.map_err(|failed| failed.error)?)
+            }
+            _ => Err(failed.error.into()),
+        }
+    }
+
+    /// A stream to the service: idle, or the next that becomes available within
+    /// [`Config::dial_timeout`](crate::Config::dial_timeout). `fresh` asks for one that is not known to be idle, after
+    /// such a one turned out to be dead.
+    pub(crate) async fn acquire(
+        &self,
+        peer: PeerId,
+        protocol: &Protocol,
+        fresh: bool,
+    ) -> Result<Lent, OutboundFailure> {
+        let outbound = &self.shared.outbound;
+        let receiver = match outbound.acquire(peer, protocol, fresh)? {
+            Acquired::Now(lent) => return Ok(lent),
+            Acquired::Later(receiver) => receiver,
+        };
+        let timeout = Delay::new(self.shared.config.dial_timeout());
+        match select(receiver, timeout).await {
+            Either::Left((Ok(granted), _)) => granted,
+            Either::Left((Err(_), _)) => Err(OutboundFailure::SwarmEnded),
+            Either::Right(_) if outbound.is_connected(peer) => Err(OutboundFailure::StreamTimeout),
+            Either::Right(_) => Err(OutboundFailure::DialTimeout),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.shared.config
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// Who moves the bytes of a request.
+#[derive(Clone, Copy)]
+enum Driver {
+    /// The task that makes the request.
+    Caller,
+    /// The task of the connection.
+    Connection,
+}
+
+impl Driver {
+    async fn send(
+        self,
+        outgoing: &Arc<Outgoing>,
+        lent: Lent,
+        payload: Payload,
+        half_close: bool,
+    ) -> Result<Answered, Failed> {
+        match self {
+            Self::Caller => outgoing.send(lent, payload, half_close).await,
+            Self::Connection => {
+                let outgoing = Arc::clone(outgoing);
+                let link = Arc::clone(lent.seat.link());
+                let (reply, answer) = oneshot::channel();
+                link.leave(|inbox| {
+                    inbox.jobs.push(Box::pin(async move {
+                        // Where nobody waits any more, dropping the response is all there is to do.
+                        let _ = reply.send(outgoing.send(lent, payload, half_close).await);
+                    }));
+                });
+                // A job is dropped only with its connection.
+                answer.await.unwrap_or_else(|_| Err(Failed::closed()))
+            }
+        }
+    }
+}

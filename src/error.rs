@@ -1,0 +1,107 @@
+//! What can go wrong while the bytes of one exchange move.
+
+use std::{io, time::Duration};
+
+use thiserror::Error;
+
+use crate::h1;
+
+/// Why an exchange could not go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExchangeError {
+    /// The peer broke a rule of HTTP/1.1, or ended in the middle of a message.
+    #[error("the peer's message is malformed")]
+    Malformed(#[source] h1::Error),
+    /// The stream failed.
+    #[error("the stream failed")]
+    Io(#[source] io::Error),
+    /// The stream was closed between two messages, where a message was expected.
+    #[error("the stream was closed before a message began")]
+    Closed,
+    /// The peer took longer than a timeout of [`Config`](crate::Config) allows.
+    #[error("{wait} took longer than {limit:?}")]
+    Timeout {
+        /// What was waited for.
+        wait: Wait,
+        /// The timeout that passed.
+        limit: Duration,
+    },
+    /// The message that was to be sent cannot be sent as it is.
+    #[error("the message cannot be sent")]
+    Misuse(#[source] h1::Misuse),
+    /// A body was to be collected and is larger than the caller's limit.
+    #[error("the body is larger than the limit of {limit} bytes")]
+    BodyTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The source of a body that was to be sent failed.
+    #[error("the source of the body failed")]
+    Source(#[source] io::Error),
+    /// The response switched no protocol, or the other half of the stream is still in use.
+    #[error("the exchange did not switch protocols")]
+    NotSwitched,
+}
+
+/// What an exchange was waiting for when it timed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// The next request on an idle stream.
+    KeepAlive,
+    /// The rest of a message head.
+    Head,
+    /// The head of the response.
+    Response,
+    /// The next bytes of a body, or room to send some.
+    Body,
+    /// Bytes in a tunnel.
+    Tunnel,
+}
+
+impl std::fmt::Display for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::KeepAlive => "the next request on an idle stream",
+            Self::Head => "the head of a message",
+            Self::Response => "the response",
+            Self::Body => "the next part of a body",
+            Self::Tunnel => "the next byte in a tunnel",
+        })
+    }
+}
+
+impl From<h1::Error> for ExchangeError {
+    fn from(error: h1::Error) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl From<h1::Misuse> for ExchangeError {
+    fn from(misuse: h1::Misuse) -> Self {
+        Self::Misuse(misuse)
+    }
+}
+
+impl From<io::Error> for ExchangeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<ExchangeError> for io::Error {
+    fn from(error: ExchangeError) -> Self {
+        let kind = match &error {
+            ExchangeError::Io(error) | ExchangeError::Source(error) => error.kind(),
+            ExchangeError::Malformed(h1::Error::Truncated) | ExchangeError::Closed => {
+                io::ErrorKind::UnexpectedEof
+            }
+            ExchangeError::Malformed(_) => io::ErrorKind::InvalidData,
+            ExchangeError::Timeout { .. } => io::ErrorKind::TimedOut,
+            ExchangeError::Misuse(_) | ExchangeError::NotSwitched => io::ErrorKind::InvalidInput,
+            ExchangeError::BodyTooLarge { .. } => io::ErrorKind::FileTooLarge,
+        };
+        io::Error::new(kind, error)
+    }
+}

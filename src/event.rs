@@ -1,0 +1,148 @@
+//! What the behaviour tells the application.
+
+use libp2p_identity::PeerId;
+use libp2p_swarm::ConnectionId;
+use thiserror::Error;
+
+use crate::{
+    body::Body,
+    error::ExchangeError,
+    ids::{InboundRequestId, OutboundRequestId},
+    message::{Request, Response},
+    responder::Responder,
+    service::{Protocol, ServiceName},
+};
+
+/// What [`HttpProxyBehaviour`](crate::HttpProxyBehaviour) reports to the swarm.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large variant is the common one"
+)]
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer sent a request to a service that was added with
+    /// [`add_service`](crate::HttpProxyBehaviour::add_service).
+    Request {
+        /// The authenticated peer.
+        peer: PeerId,
+        /// The connection that the request came on.
+        connection_id: ConnectionId,
+        /// Identifies the request in later events.
+        request_id: InboundRequestId,
+        /// The service that was asked for.
+        service: ServiceName,
+        /// The request. Its body is read from the stream as the application reads it.
+        request: Request<Body>,
+        /// Answers the request.
+        responder: Responder,
+    },
+    /// The head of the response to a request of [`send_request`](crate::HttpProxyBehaviour::send_request) has come.
+    Response {
+        /// The peer that answered.
+        peer: PeerId,
+        /// The request that is answered.
+        request_id: OutboundRequestId,
+        /// The response. Its body is read from the stream as the application reads it.
+        response: Response<Body>,
+    },
+    /// A request of [`send_request`](crate::HttpProxyBehaviour::send_request) got no response.
+    OutboundFailure {
+        /// The peer that was asked.
+        peer: PeerId,
+        /// The request that failed.
+        request_id: OutboundRequestId,
+        /// Why.
+        error: OutboundFailure,
+    },
+    /// An inbound exchange went wrong.
+    InboundFailure {
+        /// The authenticated peer.
+        peer: PeerId,
+        /// The connection of the exchange.
+        connection_id: ConnectionId,
+        /// The request, where it came to one.
+        request_id: Option<InboundRequestId>,
+        /// What happened.
+        error: InboundFailure,
+    },
+}
+
+/// Why an outbound request got no response.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OutboundFailure {
+    /// No address of the peer is known.
+    #[error("no address of the peer is known")]
+    NoAddresses,
+    /// At an address of the peer another peer answered.
+    #[error("another peer, {obtained}, answers at the address")]
+    WrongPeerId {
+        /// The peer that answers there.
+        obtained: PeerId,
+    },
+    /// The peer could not be dialled.
+    #[error("the peer could not be dialled: {reason}")]
+    DialFailure {
+        /// What the swarm says of the attempt, for every address that was tried.
+        reason: String,
+    },
+    /// The peer does not offer the service.
+    #[error("the peer does not offer {protocol}")]
+    UnsupportedProtocol {
+        /// The protocol that was proposed.
+        protocol: Protocol,
+    },
+    /// The connection ended before the response head.
+    #[error("the connection ended before the response")]
+    ConnectionClosed,
+    /// Dialling the peer took longer than [`Config::dial_timeout`](crate::Config::dial_timeout).
+    #[error("dialling the peer took too long")]
+    DialTimeout,
+    /// Negotiating a stream, or waiting for one to become free, took longer than
+    /// [`Config::dial_timeout`](crate::Config::dial_timeout).
+    #[error("no stream to the peer became available in time")]
+    StreamTimeout,
+    /// [`Config::max_waiting_requests`](crate::Config::max_waiting_requests) others already wait for a stream.
+    #[error("too many requests wait for a stream to the peer")]
+    TooManyWaiting,
+    /// The behaviour that the client belongs to is gone.
+    #[error("the swarm has ended")]
+    SwarmEnded,
+    /// The exchange failed on its stream.
+    #[error("the exchange failed")]
+    Exchange(#[source] ExchangeError),
+}
+
+impl From<ExchangeError> for OutboundFailure {
+    fn from(error: ExchangeError) -> Self {
+        Self::Exchange(error)
+    }
+}
+
+/// What went wrong with an inbound exchange.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum InboundFailure {
+    /// The request could not be read. The peer was told, where a response was still possible.
+    #[error("the request could not be read")]
+    Request(#[source] ExchangeError),
+    /// The [`Responder`] was dropped unused, and the peer got a 500.
+    #[error("the request was not answered")]
+    ResponseOmitted,
+    /// The response was begun and not finished, and the stream was reset.
+    #[error("the response was not finished")]
+    ResponseIncomplete,
+    /// A limit on inbound streams of [`Config`](crate::Config) was reached, and the peer got a 503.
+    #[error("too many inbound streams")]
+    TooManyStreams,
+    /// The queue of the service, [`Config::max_queued_requests`](crate::Config::max_queued_requests), was full,
+    /// and the peer got a 503.
+    #[error("too many requests wait for the service")]
+    QueueFull,
+}
+
+/// A service cannot be added, because the node offers one of that name already.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the service {0} is offered already; remove it first, or choose another name")]
+pub struct ServiceTaken(pub ServiceName);

@@ -1,0 +1,351 @@
+//! The streams of one connection between two exchanges, and what becomes of them.
+//!
+//! Driven by the connection's handler; requests to the own peer are driven the same way by the behaviour.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_timer::Delay;
+use libp2p_identity::PeerId;
+use libp2p_swarm::{ConnectionId, StreamProtocol};
+
+use crate::{
+    answer::{answer, request_failure},
+    error::{ExchangeError, Wait},
+    event::InboundFailure,
+    failure::Failure,
+    h1::{RequestContext, RequestHead, Server},
+    hop::Hop,
+    ids::InboundRequestId,
+    inbound::{Inbound, InboundRequest},
+    io::Transport,
+    link::{InboundSeat, Link, Returned},
+    service::Protocol,
+    services::Undelivered,
+    shared::Shared,
+};
+
+/// How often idle outbound streams are looked after. What the peer has closed, or has been idle for too long, stays
+/// at most this much longer; before a stream is used it is looked at in any case.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Streams over the limit that are told so at the same time; the rest is reset.
+const REFUSING: usize = 32;
+
+/// What answers name as the side that failed.
+const NAME: &str = "p2p-origin";
+
+/// What comes of driving the streams.
+pub(crate) enum Work {
+    /// A stream is to be opened.
+    Open(Protocol),
+    Report(Report),
+}
+
+/// What the behaviour tells the application.
+#[derive(Debug)]
+pub enum Report {
+    /// A request of a peer.
+    Request(Box<InboundRequest>),
+    /// An exchange went wrong.
+    Failure {
+        /// The peer.
+        peer: PeerId,
+        /// The connection.
+        connection_id: ConnectionId,
+        /// The request, where it came to one.
+        request_id: Option<InboundRequestId>,
+        /// What happened.
+        error: InboundFailure,
+    },
+}
+
+/// What a task of the set comes to.
+enum Outcome {
+    /// The stream is gone, and nobody needs to know.
+    Over,
+    Request(Box<(RequestHead, Hop<Server>, Box<InboundSeat>)>),
+    Failed(Option<InboundRequestId>, InboundFailure),
+}
+
+/// Everything that runs on one connection and is not lent out.
+pub(crate) struct Exchanges {
+    shared: Arc<Shared>,
+    link: Arc<Link>,
+    tasks: FuturesUnordered<BoxFuture<'static, Outcome>>,
+    reports: VecDeque<Report>,
+    wanted: VecDeque<Protocol>,
+    /// Cloned for every inbound stream of the connection, which counts them.
+    places: Arc<()>,
+    refusing: Arc<()>,
+    sweep: Option<Delay>,
+}
+
+impl Exchanges {
+    pub(crate) fn new(shared: Arc<Shared>, link: Arc<Link>) -> Self {
+        Self {
+            shared,
+            link,
+            tasks: FuturesUnordered::new(),
+            reports: VecDeque::new(),
+            wanted: VecDeque::new(),
+            places: Arc::default(),
+            refusing: Arc::default(),
+            sweep: None,
+        }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// Takes a stream that the peer opened.
+    pub(crate) fn accept(&mut self, protocol: StreamProtocol, transport: impl Transport) {
+        let config = &self.shared.config;
+        let hop = Hop::new(transport, config);
+        let room = Arc::strong_count(&self.places) <= config.max_inbound_streams_per_connection();
+        let permit = room
+            .then(|| self.shared.admission.admit(self.link.peer, config))
+            .flatten();
+        let Some(permit) = permit else {
+            self.refuse(hop);
+            return;
+        };
+        let seat = Box::new(InboundSeat {
+            link: Arc::clone(&self.link),
+            protocol,
+            request_id: None,
+            running: None,
+            _permit: permit,
+            _place: Arc::clone(&self.places),
+        });
+        self.await_request(hop, seat);
+    }
+
+    /// Drives everything. Pending only once the task is registered for all that can happen.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Work> {
+        loop {
+            if let Some(report) = self.reports.pop_front() {
+                return Poll::Ready(Work::Report(report));
+            }
+            self.take_inbox(cx);
+            if let Some(protocol) = self.wanted.pop_front() {
+                return Poll::Ready(Work::Open(protocol));
+            }
+            match self.tasks.poll_next_unpin(cx) {
+                Poll::Ready(Some(outcome)) => self.settle(outcome),
+                // The link, and every task of the set, hold the waker.
+                Poll::Ready(None) | Poll::Pending if self.reports.is_empty() => {
+                    self.poll_sweep(cx);
+                    return Poll::Pending;
+                }
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+        }
+    }
+
+    fn take_inbox(&mut self, cx: &Context<'_>) {
+        let inbox = self.link.take(cx);
+        self.wanted.extend(inbox.wanted);
+        for job in inbox.jobs {
+            self.tasks.push(Box::pin(async move {
+                job.await;
+                Outcome::Over
+            }));
+        }
+        for returned in inbox.returned {
+            self.welcome(returned);
+        }
+    }
+
+    /// Decides what becomes of a stream whose exchange is over.
+    fn welcome(&mut self, Returned { hop, mut seat }: Returned) {
+        let request_id = seat.request_id.take();
+        if hop.reuse().is_ok() {
+            self.await_request(hop, seat);
+        } else if !hop.writer.encoder().is_started() {
+            self.report(request_id, InboundFailure::ResponseOmitted);
+            let reason = "the application did not answer".to_owned();
+            self.close_with(hop, seat, Failure::Internal { reason });
+        } else if hop.writer.encoder().is_complete() {
+            self.tasks.push(Box::pin(async move {
+                hop.close().await;
+                drop(seat);
+                Outcome::Over
+            }));
+        } else {
+            // Dropping the stream resets it: a response that was cut must not look complete.
+            self.report(request_id, InboundFailure::ResponseIncomplete);
+        }
+    }
+
+    fn await_request(&mut self, mut hop: Hop<Server>, mut seat: Box<InboundSeat>) {
+        seat.running = None;
+        let keep_alive = self.shared.config.keep_alive();
+        hop.begin_request();
+        self.tasks.push(Box::pin(async move {
+            let patience = (Wait::KeepAlive, Some(keep_alive));
+            match poll_fn(|cx| hop.reader.poll_head(cx, patience)).await {
+                Ok(head) => Outcome::Request(Box::new((head, hop, seat))),
+                Err(error) => refuse_request(hop, seat, error).await,
+            }
+        }));
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Over => {}
+            Outcome::Failed(request_id, error) => self.report(request_id, error),
+            Outcome::Request(request) => {
+                let (head, hop, seat) = *request;
+                self.dispatch(head, hop, seat);
+            }
+        }
+    }
+
+    /// Hands a request to whoever answers for the service.
+    fn dispatch(&mut self, head: RequestHead, hop: Hop<Server>, mut seat: Box<InboundSeat>) {
+        seat.running = Some(self.link.run());
+        let Some(service) = self.shared.services.find(&seat.protocol) else {
+            self.withdrawn(hop, seat);
+            return;
+        };
+        let request_id = self.shared.ids.inbound();
+        seat.request_id = Some(request_id);
+        let inbound = Box::new(Inbound {
+            request_id,
+            service: service.name.clone(),
+            head,
+            hop,
+            seat,
+            config: Arc::clone(&self.shared.config),
+        });
+        match service.deliver(inbound) {
+            Ok(()) => {}
+            Err(Undelivered::ByEvent(inbound)) => {
+                let request = Box::new(inbound.into_request());
+                self.reports.push_back(Report::Request(request));
+            }
+            Err(Undelivered::Gone(inbound)) => {
+                let Inbound { hop, seat, .. } = *inbound;
+                self.withdrawn(hop, seat);
+            }
+            Err(Undelivered::Full(inbound)) => {
+                self.report(Some(request_id), InboundFailure::QueueFull);
+                let what = "requests that wait for the service";
+                let Inbound { hop, seat, .. } = *inbound;
+                self.close_with(hop, seat, Failure::NoCapacity { what });
+            }
+        }
+    }
+
+    /// The service was removed while the stream was idle.
+    fn withdrawn(&mut self, hop: Hop<Server>, seat: Box<InboundSeat>) {
+        let Some(protocol) = Protocol::from_stream_protocol(seat.protocol.as_ref()) else {
+            return; // only what we offered is ever negotiated
+        };
+        let peer = self.shared.local_peer;
+        self.close_with(hop, seat, Failure::ServiceNotOffered { peer, protocol });
+    }
+
+    /// Tells a peer that it has too many streams.
+    fn refuse(&mut self, mut hop: Hop<Server>) {
+        self.report(None, InboundFailure::TooManyStreams);
+        if Arc::strong_count(&self.refusing) > REFUSING {
+            return;
+        }
+        let guard = (Arc::clone(&self.refusing), self.link.run());
+        let what = "inbound streams";
+        self.tasks.push(Box::pin(async move {
+            answer_and_close(&mut hop, Failure::NoCapacity { what }).await;
+            hop.close().await;
+            drop(guard);
+            Outcome::Over
+        }));
+    }
+
+    /// Answers with a failure, and ends the stream.
+    fn close_with(&mut self, mut hop: Hop<Server>, mut seat: Box<InboundSeat>, failure: Failure) {
+        seat.running.get_or_insert_with(|| self.link.run());
+        self.tasks.push(Box::pin(async move {
+            answer_and_close(&mut hop, failure).await;
+            hop.close().await;
+            drop(seat);
+            Outcome::Over
+        }));
+    }
+
+    fn report(&mut self, request_id: Option<InboundRequestId>, error: InboundFailure) {
+        self.reports.push_back(Report::Failure {
+            peer: self.link.peer,
+            connection_id: self.link.connection,
+            request_id,
+            error,
+        });
+    }
+
+    fn poll_sweep(&mut self, cx: &mut Context<'_>) {
+        if !self.link.is_sweeping() {
+            return;
+        }
+        let sweep = self.sweep.get_or_insert_with(|| Delay::new(SWEEP));
+        while Pin::new(&mut *sweep).poll(cx).is_ready() {
+            // Before looking: what becomes idle from here on asks again.
+            self.link.stop_sweeping();
+            if !self.shared.outbound.sweep(&self.link, cx) {
+                self.sweep = None;
+                return;
+            }
+            self.link.start_sweeping();
+            sweep.reset(SWEEP);
+        }
+    }
+}
+
+impl Drop for Exchanges {
+    fn drop(&mut self) {
+        self.link.close();
+        self.shared.outbound.disconnected(&self.link);
+    }
+}
+
+/// A request that could not be read: its sender is told why, where that is possible.
+async fn refuse_request(
+    mut hop: Hop<Server>,
+    seat: Box<InboundSeat>,
+    error: ExchangeError,
+) -> Outcome {
+    if matches!(
+        error,
+        ExchangeError::Closed
+            | ExchangeError::Timeout {
+                wait: Wait::KeepAlive,
+                ..
+            }
+    ) {
+        hop.close().await;
+        return Outcome::Over;
+    }
+    let running = seat.link.run();
+    if let Some(failure) = request_failure(&error) {
+        answer_and_close(&mut hop, failure).await;
+        hop.close().await;
+    }
+    drop((running, seat));
+    Outcome::Failed(None, InboundFailure::Request(error))
+}
+
+async fn answer_and_close(hop: &mut Hop<Server>, failure: Failure) {
+    let page = failure.respond(NAME, None);
+    let context = RequestContext::default();
+    if let Err(error) = answer(&mut hop.writer, &context, &page, true).await {
+        tracing::debug!(error = &error as &dyn std::error::Error, "answer not sent");
+    }
+}

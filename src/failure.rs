@@ -1,0 +1,529 @@
+//! What went wrong on the way, and what the client is told about it.
+
+mod accept;
+mod page;
+
+use std::time::Duration;
+
+use libp2p_identity::PeerId;
+
+pub use self::page::Page;
+use self::page::printable;
+use crate::{
+    h1,
+    route::RouteError,
+    service::{Protocol, ServiceName},
+};
+
+/// Why a request gets an answer from the proxy itself.
+///
+/// A failure knows the [status](Self::status), the [error type](Self::proxy_error) of
+/// [RFC 9209](https://www.rfc-editor.org/rfc/rfc9209), and the whole [page](Self::respond). Its `Display` is for the
+/// log of the node on which it happened: one sentence with what failed and what helps. The client is told
+/// [`detail`](Self::detail), which leaves out where a service's local server is: the client may be any peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The request breaks a rule of HTTP/1.1 or exceeds a limit.
+    #[error("the request is malformed: {0}")]
+    BadRequest(h1::Error),
+
+    /// The path is not a route of the gateway, or lacks a slash at its end.
+    #[error(transparent)]
+    BadRoute(#[from] RouteError),
+
+    /// The rest of the request did not come in time.
+    #[error("the request did not arrive within {} s: send it faster, or raise the timeout", seconds(.limit))]
+    RequestTimeout {
+        /// The timeout that passed.
+        limit: Duration,
+    },
+
+    /// The body of the request is larger than what is accepted.
+    #[error("the request body is larger than {limit} bytes: send less, or raise the limit")]
+    BodyTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+
+    /// The request names a host that the gateway does not answer for.
+    #[error(
+        "this gateway does not answer for the host '{host}': use its own address, or add the host to its settings"
+    )]
+    HostNotAllowed {
+        /// What the request names, as it came.
+        host: String,
+    },
+
+    /// The request comes from a web page that may not use the gateway.
+    #[error("pages of '{origin}' may not use this gateway: add the origin to its settings")]
+    OriginNotAllowed {
+        /// The origin of the page, as it came.
+        origin: String,
+    },
+
+    /// The peer may not use the service.
+    #[error("the peer {peer} may not use the service {service}: its owner can allow it")]
+    NotAllowed {
+        /// The peer that sent the request.
+        peer: PeerId,
+        /// The service.
+        service: ServiceName,
+    },
+
+    /// No address of the peer is known.
+    #[error(
+        "no address of the peer {peer} is known: give the node one, as /ip4/ADDRESS/tcp/PORT/p2p/{peer}"
+    )]
+    NoAddresses {
+        /// The peer.
+        peer: PeerId,
+    },
+
+    /// No address of the peer could be dialled.
+    #[error(
+        "the peer {peer} could not be reached: {reason}; is it running, and are its addresses current?"
+    )]
+    PeerUnreachable {
+        /// The peer.
+        peer: PeerId,
+        /// What the dial ended with.
+        reason: String,
+    },
+
+    /// Another peer answered at the address.
+    #[error(
+        "another peer, {obtained}, answers at the address of {peer}: correct the address or the peer id"
+    )]
+    WrongPeerId {
+        /// The peer that was expected.
+        peer: PeerId,
+        /// The peer that answered.
+        obtained: PeerId,
+    },
+
+    /// The peer was reached and does not speak the protocol.
+    #[error(
+        "the peer {peer} does not offer {protocol}: check the name of the service, and that it is being served"
+    )]
+    ServiceNotOffered {
+        /// The peer.
+        peer: PeerId,
+        /// What was asked for.
+        protocol: Protocol,
+    },
+
+    /// This node itself is asked, and offers no such service.
+    #[error("this node does not offer {protocol}: check the name of the service")]
+    UnknownService {
+        /// What was asked for.
+        protocol: Protocol,
+    },
+
+    /// The connection to the peer or the stream ended before a response came.
+    #[error(
+        "the peer {peer} ended the stream before it answered: {reason}; is the server behind the service running?"
+    )]
+    ConnectionTerminated {
+        /// The peer.
+        peer: PeerId,
+        /// How it ended.
+        reason: String,
+    },
+
+    /// The local server of the service refuses connections.
+    #[error("the server at {target} refuses connections: {reason}; is it running?")]
+    TargetRefused {
+        /// Where the server should be.
+        target: String,
+        /// What the system said.
+        reason: String,
+    },
+
+    /// The host name of the service's server cannot be resolved.
+    #[error(
+        "the name of the server at {target} cannot be resolved: {reason}; correct the target of the service"
+    )]
+    TargetNotFound {
+        /// Where the server should be.
+        target: String,
+        /// What the resolver said.
+        reason: String,
+    },
+
+    /// The service's server cannot be connected to, for another reason than a refusal.
+    #[error(
+        "the server at {target} cannot be reached: {reason}; correct the target of the service"
+    )]
+    TargetUnreachable {
+        /// Where the server should be.
+        target: String,
+        /// What the system said.
+        reason: String,
+    },
+
+    /// The service's server ended the connection before it answered.
+    #[error(
+        "the server at {target} ended the connection before it answered: {reason}; its own log may tell why"
+    )]
+    TargetTerminated {
+        /// Where the server is.
+        target: String,
+        /// How it ended.
+        reason: String,
+    },
+
+    /// The response breaks a rule of HTTP/1.1 or exceeds a limit.
+    #[error("the response is malformed: {0}; the server behind the service has to be corrected")]
+    InvalidResponse(h1::Error),
+
+    /// The response ended before it was complete.
+    #[error("the response ended before it was complete: the server or the peer went away")]
+    ResponseIncomplete,
+
+    /// Something that is limited is used up.
+    #[error("there are too many {what} at the moment: try again, or raise the limit")]
+    NoCapacity {
+        /// What is used up, in the plural: `"open streams"`.
+        what: &'static str,
+    },
+
+    /// The peer was not reached in time.
+    #[error("the peer {peer} was not reached within {} s: is it running, and are its addresses current?", seconds(.limit))]
+    DialTimeout {
+        /// The peer.
+        peer: PeerId,
+        /// The timeout that passed.
+        limit: Duration,
+    },
+
+    /// The peer was reached and did not agree on a protocol in time.
+    #[error("the peer {peer} did not open a stream for {protocol} within {} s: it may be overloaded", seconds(.limit))]
+    NegotiationTimeout {
+        /// The peer.
+        peer: PeerId,
+        /// What was asked for.
+        protocol: Protocol,
+        /// The timeout that passed.
+        limit: Duration,
+    },
+
+    /// The service's server was not reached in time.
+    #[error("the server at {target} was not reached within {} s: correct the target of the service", seconds(.limit))]
+    TargetTimeout {
+        /// Where the server should be.
+        target: String,
+        /// The timeout that passed.
+        limit: Duration,
+    },
+
+    /// The request was passed on, and no response came in time.
+    #[error("no response came within {} s: the server is slow, or the timeout is too short for it", seconds(.limit))]
+    ResponseTimeout {
+        /// The timeout that passed.
+        limit: Duration,
+    },
+
+    /// The next hop did not take the body of the request in time.
+    #[error("the request body was not taken for {} s: the server is slow, or has stopped reading", seconds(.limit))]
+    SendTimeout {
+        /// The timeout that passed.
+        limit: Duration,
+    },
+
+    /// The request has already passed through this proxy.
+    #[error("the request has been here before: a service points back at this gateway")]
+    LoopDetected,
+
+    /// The protocol was not switched as the request asked.
+    #[error("the switch of protocols failed: {reason}")]
+    UpgradeFailed {
+        /// What was wrong.
+        reason: String,
+    },
+
+    /// The proxy takes no new requests, as it is about to end.
+    #[error("the proxy is shutting down: try again once it is back")]
+    ShuttingDown,
+
+    /// The proxy itself failed.
+    #[error("the proxy failed: {reason}; please report it")]
+    Internal {
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+/// Seconds without needless digits.
+fn seconds(duration: &Duration) -> f64 {
+    duration.as_millis() as f64 / 1_000.0
+}
+
+impl Failure {
+    /// The status that the client gets.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::BadRequest(error) => error.status(),
+            Self::BadRoute(error) => error.status(),
+            Self::HostNotAllowed { .. }
+            | Self::OriginNotAllowed { .. }
+            | Self::NotAllowed { .. } => 403,
+            Self::UnknownService { .. } => 404,
+            Self::RequestTimeout { .. } => 408,
+            Self::BodyTooLarge { .. } => 413,
+            Self::Internal { .. } => 500,
+            Self::NoAddresses { .. }
+            | Self::PeerUnreachable { .. }
+            | Self::WrongPeerId { .. }
+            | Self::ServiceNotOffered { .. }
+            | Self::ConnectionTerminated { .. }
+            | Self::TargetRefused { .. }
+            | Self::TargetNotFound { .. }
+            | Self::TargetUnreachable { .. }
+            | Self::TargetTerminated { .. }
+            | Self::InvalidResponse(_)
+            | Self::ResponseIncomplete
+            | Self::UpgradeFailed { .. } => 502,
+            Self::NoCapacity { .. } | Self::ShuttingDown => 503,
+            Self::DialTimeout { .. }
+            | Self::NegotiationTimeout { .. }
+            | Self::TargetTimeout { .. }
+            | Self::ResponseTimeout { .. }
+            | Self::SendTimeout { .. } => 504,
+            Self::LoopDetected => 508,
+        }
+    }
+
+    /// The type of the error as registered by RFC 9209, section 2.3.
+    #[must_use]
+    pub fn proxy_error(&self) -> &'static str {
+        match self {
+            Self::BadRoute(RouteError::MissingSlash { .. }) | Self::ShuttingDown => {
+                "proxy_internal_response"
+            }
+            Self::BadRequest(_)
+            | Self::BadRoute(_)
+            | Self::RequestTimeout { .. }
+            | Self::BodyTooLarge { .. } => "http_request_error",
+            Self::HostNotAllowed { .. }
+            | Self::OriginNotAllowed { .. }
+            | Self::NotAllowed { .. } => "http_request_denied",
+            Self::NoAddresses { .. } | Self::UnknownService { .. } => "destination_not_found",
+            Self::PeerUnreachable { .. } | Self::TargetUnreachable { .. } => {
+                "destination_unavailable"
+            }
+            // The registered name for a next hop that cannot prove to be who it should be; libp2p proves it by the
+            // certificate of TLS or by its counterpart in noise.
+            Self::WrongPeerId { .. } => "tls_certificate_error",
+            Self::ServiceNotOffered { .. } | Self::TargetRefused { .. } => "connection_refused",
+            Self::TargetNotFound { .. } => "dns_error",
+            Self::ConnectionTerminated { .. } | Self::TargetTerminated { .. } => {
+                "connection_terminated"
+            }
+            Self::InvalidResponse(error) => response_error(*error),
+            Self::ResponseIncomplete => "http_response_incomplete",
+            Self::NoCapacity { .. } => "connection_limit_reached",
+            Self::DialTimeout { .. }
+            | Self::NegotiationTimeout { .. }
+            | Self::TargetTimeout { .. } => "connection_timeout",
+            Self::ResponseTimeout { .. } => "http_response_timeout",
+            Self::SendTimeout { .. } => "connection_write_timeout",
+            Self::LoopDetected => "proxy_loop_detected",
+            Self::UpgradeFailed { .. } => "http_upgrade_failed",
+            Self::Internal { .. } => "proxy_internal_error",
+        }
+    }
+
+    /// Seconds after which the same request may succeed, for a `Retry-After` field.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            // A stream is free again as soon as one exchange ends.
+            Self::NoCapacity { .. } => Some(1),
+            // What a restart takes.
+            Self::ShuttingDown => Some(5),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection on which the request came has to be closed after the answer, because what follows on
+    /// it has no certain meaning or nobody will read it.
+    #[must_use]
+    pub fn must_close(&self) -> bool {
+        matches!(
+            self,
+            Self::BadRequest(_)
+                | Self::RequestTimeout { .. }
+                | Self::BodyTooLarge { .. }
+                | Self::ShuttingDown
+        )
+    }
+
+    /// What the client is told: one sentence of printable ASCII, at most 640 bytes, whatever the request held.
+    ///
+    /// It is `Display` without the whereabouts of the local server, which are no business of a peer's.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        let without_target = match self {
+            Self::TargetRefused { .. } => "refuses connections: it may not be running",
+            Self::TargetNotFound { .. } | Self::TargetUnreachable { .. } => "cannot be reached",
+            Self::TargetTerminated { .. } => "ended the connection before it answered",
+            Self::TargetTimeout { .. } => "was not reached in time",
+            _ => return printable(&self.to_string()),
+        };
+        format!("the server behind the service {without_target}")
+    }
+}
+
+/// The error type of RFC 9209 for a response that broke a rule.
+fn response_error(error: h1::Error) -> &'static str {
+    use h1::Error as E;
+    match error {
+        E::Truncated => "http_response_incomplete",
+        E::HeadTooLarge { .. } | E::TooManyFields { .. } => "http_response_header_section_size",
+        E::TrailersTooLarge { .. } | E::TooManyTrailers { .. } => {
+            "http_response_trailer_section_size"
+        }
+        E::TransferEncoding
+        | E::TransferCoding
+        | E::TransferEncodingOnHttp10
+        | E::ChunkSize
+        | E::ChunkSizeOverflow
+        | E::ChunkExtension
+        | E::ChunkLineTooLong { .. }
+        | E::ChunkDataEnd => "http_response_transfer_coding",
+        E::UnsolicitedSwitch | E::MalformedSwitch => "http_upgrade_failed",
+        _ => "http_protocol_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::Route;
+
+    const PEER: &str = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5";
+
+    /// One of each, with its status, its error type, and what its message has to name.
+    fn table() -> Vec<(Failure, u16, &'static str, &'static str)> {
+        use Failure as F;
+        let peer = || PEER.parse().unwrap();
+        let service: ServiceName = "web".parse().unwrap();
+        let protocol = || Protocol::from(&service);
+        let target = || "127.0.0.1:3000".to_string();
+        let reason = || "no luck".to_string();
+        let limit = Duration::from_millis(10_500);
+        let route = |target: String| F::from(Route::parse(&target).unwrap_err());
+        #[rustfmt::skip]
+        let table = vec![
+            (F::BadRequest(h1::Error::BareLf), 400, "http_request_error", "LF without CR"),
+            (F::BadRequest(h1::Error::TargetTooLong { limit: 9 }), 414, "http_request_error", "9 bytes"),
+            (F::BadRequest(h1::Error::Expectation), 417, "http_request_error", "100-continue"),
+            (F::BadRequest(h1::Error::HeadTooLarge { limit: 9 }), 431, "http_request_error", "9 bytes"),
+            (F::BadRequest(h1::Error::ConnectMethod), 501, "http_request_error", "CONNECT"),
+            (F::BadRequest(h1::Error::Version), 505, "http_request_error", "version"),
+            (route("/x".into()), 400, "http_request_error", "'/x'"),
+            (route("/http/x/".into()), 400, "http_request_error", "'x' is not a peer id"),
+            (route(format!("/http/{PEER}/a%20b/")), 400, "http_request_error", "'%' at byte 1"),
+            (route(format!("/http/{PEER}/web")), 308, "proxy_internal_response", "slash"),
+            (F::RequestTimeout { limit }, 408, "http_request_error", "within 10.5 s"),
+            (F::BodyTooLarge { limit: 7 }, 413, "http_request_error", "7 bytes"),
+            (F::HostNotAllowed { host: "evil".into() }, 403, "http_request_denied", "'evil'"),
+            (F::OriginNotAllowed { origin: "http://evil".into() }, 403, "http_request_denied", "'http://evil'"),
+            (F::NotAllowed { peer: peer(), service: service.clone() }, 403, "http_request_denied", "service web"),
+            (F::NoAddresses { peer: peer() }, 502, "destination_not_found", PEER),
+            (F::PeerUnreachable { peer: peer(), reason: reason() }, 502, "destination_unavailable", "no luck"),
+            (F::WrongPeerId { peer: peer(), obtained: peer() }, 502, "tls_certificate_error", PEER),
+            (F::ServiceNotOffered { peer: peer(), protocol: protocol() }, 502, "connection_refused", "/x/http/web"),
+            (F::UnknownService { protocol: protocol() }, 404, "destination_not_found", "/x/http/web"),
+            (F::ConnectionTerminated { peer: peer(), reason: reason() }, 502, "connection_terminated", "no luck"),
+            (F::TargetRefused { target: target(), reason: reason() }, 502, "connection_refused", "127.0.0.1:3000"),
+            (F::TargetNotFound { target: target(), reason: reason() }, 502, "dns_error", "127.0.0.1:3000"),
+            (F::TargetUnreachable { target: target(), reason: reason() }, 502, "destination_unavailable", "no luck"),
+            (F::TargetTerminated { target: target(), reason: reason() }, 502, "connection_terminated", "no luck"),
+            (F::InvalidResponse(h1::Error::BareLf), 502, "http_protocol_error", "LF without CR"),
+            (F::InvalidResponse(h1::Error::Truncated), 502, "http_response_incomplete", "cut short"),
+            (F::InvalidResponse(h1::Error::ChunkSize), 502, "http_response_transfer_coding", "chunk size"),
+            (F::InvalidResponse(h1::Error::HeadTooLarge { limit: 9 }), 502, "http_response_header_section_size", "9 bytes"),
+            (F::InvalidResponse(h1::Error::TooManyTrailers { limit: 9 }), 502, "http_response_trailer_section_size", "9 trailers"),
+            (F::InvalidResponse(h1::Error::UnsolicitedSwitch), 502, "http_upgrade_failed", "switched"),
+            (F::ResponseIncomplete, 502, "http_response_incomplete", "before it was complete"),
+            (F::NoCapacity { what: "tunnels" }, 503, "connection_limit_reached", "too many tunnels"),
+            (F::DialTimeout { peer: peer(), limit }, 504, "connection_timeout", "10.5 s"),
+            (F::NegotiationTimeout { peer: peer(), protocol: protocol(), limit }, 504, "connection_timeout", "/x/http/web"),
+            (F::TargetTimeout { target: target(), limit }, 504, "connection_timeout", "127.0.0.1:3000"),
+            (F::ResponseTimeout { limit }, 504, "http_response_timeout", "10.5 s"),
+            (F::SendTimeout { limit }, 504, "connection_write_timeout", "10.5 s"),
+            (F::LoopDetected, 508, "proxy_loop_detected", "been here before"),
+            (F::UpgradeFailed { reason: reason() }, 502, "http_upgrade_failed", "no luck"),
+            (F::ShuttingDown, 503, "proxy_internal_response", "shutting down"),
+            (F::Internal { reason: reason() }, 500, "proxy_internal_error", "no luck"),
+        ];
+        table
+    }
+
+    #[test]
+    fn every_failure_has_its_answer() {
+        for (failure, status, error, named) in table() {
+            assert_eq!(failure.status(), status, "{failure}");
+            assert_eq!(failure.proxy_error(), error, "{failure}");
+            assert!(failure.to_string().contains(named), "{failure}");
+            assert_eq!(failure.retry_after().is_some(), status == 503, "{failure}");
+
+            let page = failure.respond("p2p-gateway", None);
+            let detail = failure.detail();
+            assert_eq!(page.status, status);
+            let body = str::from_utf8(&page.body).unwrap();
+            assert!(body.starts_with(&format!("{status} ")), "{body}");
+            assert!(body.ends_with(&format!("\n{detail}\n")), "{body}");
+            let fields = &page.fields;
+            let get = |name| fields.get(name).map(<[u8]>::to_vec);
+            let proxy_status = format!(
+                r#"p2p-gateway; error={error}; details="{}""#,
+                escaped(&detail)
+            );
+            assert_eq!(get("Proxy-Status"), Some(proxy_status.into_bytes()));
+            assert_eq!(
+                get("Content-Type"),
+                Some(b"text/plain; charset=utf-8".to_vec())
+            );
+            assert_eq!(get("Cache-Control"), Some(b"no-store".to_vec()));
+            assert_eq!(get("X-Content-Type-Options"), Some(b"nosniff".to_vec()));
+            assert_eq!(fields.contains("Retry-After"), status == 503);
+            assert_eq!(fields.contains("Location"), status == 308);
+        }
+    }
+
+    fn escaped(text: &str) -> String {
+        text.replace('\\', r"\\").replace('"', r#"\""#)
+    }
+
+    #[test]
+    fn a_client_does_not_learn_where_the_server_is() {
+        for (failure, ..) in table() {
+            assert!(!failure.detail().contains("127.0.0.1"), "{failure}");
+        }
+        let target = "unix:/run/secret.sock".to_string();
+        let reason = "No such file or directory".to_string();
+        let failure = Failure::TargetRefused { target, reason };
+        assert!(failure.to_string().contains("secret.sock"));
+        for accept in [None, Some(&b"application/json"[..])] {
+            let page = failure.respond("p2p-forward", accept);
+            assert!(!format!("{page:?}").contains("secret.sock"));
+        }
+    }
+
+    #[test]
+    fn a_missing_slash_is_a_redirect() {
+        let target = format!("http://gateway/http/{PEER}/web?a=\u{e9}");
+        let failure = Failure::from(Route::parse(&target).unwrap_err());
+        let page = failure.respond("p2p-gateway", None);
+        let location = format!("/http/{PEER}/web/?a=\u{e9}");
+        assert_eq!(page.fields.get("Location"), Some(location.as_bytes()));
+        // What no route can hold, only a caller can have made up.
+        let location = "/\r\nSet-Cookie: a=b".to_string();
+        let failure = Failure::from(RouteError::MissingSlash { location });
+        assert!(!failure.respond("x", None).fields.contains("Location"));
+    }
+}

@@ -1,0 +1,112 @@
+//! Which side of a connection are we? Server and client share all but the start line.
+
+use std::fmt;
+
+use super::{
+    error::Error,
+    framing::{
+        CloseReason, Framing, RequestContext, request_framing, response_close, response_framing,
+    },
+    head::{RequestHead, ResponseHead},
+    limits::Limits,
+};
+
+/// Which side of a connection we are: [`Server`] or [`Client`].
+pub trait Role: sealed::Side + Send + Sync + Unpin + 'static {
+    /// The head that this side receives.
+    type Incoming: Clone + fmt::Debug + PartialEq + Send;
+    /// The head that this side sends.
+    type Outgoing: Clone + fmt::Debug + PartialEq;
+}
+
+/// The side that receives requests and sends responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {}
+
+/// The side that sends requests and receives responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {}
+
+impl Role for Server {
+    type Incoming = RequestHead;
+    type Outgoing = ResponseHead;
+}
+
+impl Role for Client {
+    type Incoming = ResponseHead;
+    type Outgoing = RequestHead;
+}
+
+/// What comes behind a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// Another head.
+    Head,
+    /// The body, perhaps an empty one, and then the end of the connection if there is a reason.
+    Body(Framing, Option<CloseReason>),
+    /// Another protocol.
+    Switch,
+}
+
+pub(super) mod sealed {
+    use super::*;
+
+    /// What differs between the two sides. Nobody else can be one.
+    pub trait Side: Sized {
+        const IS_SERVER: bool;
+
+        fn parse(text: &[u8], limits: &Limits) -> Result<Self::Incoming, Error>
+        where
+            Self: Role;
+
+        /// What a response must know of `head`, if that is a request.
+        fn context(head: &Self::Incoming) -> Option<RequestContext>
+        where
+            Self: Role;
+
+        /// What comes behind `head`; for a client, where it answers `request`.
+        fn follow(head: &Self::Incoming, request: &RequestContext) -> Result<Follow, Error>
+        where
+            Self: Role;
+    }
+}
+
+impl sealed::Side for Server {
+    const IS_SERVER: bool = true;
+
+    fn parse(text: &[u8], limits: &Limits) -> Result<RequestHead, Error> {
+        RequestHead::parse(text, limits)
+    }
+
+    fn context(head: &RequestHead) -> Option<RequestContext> {
+        Some(head.context())
+    }
+
+    fn follow(head: &RequestHead, _: &RequestContext) -> Result<Follow, Error> {
+        Ok(Follow::Body(request_framing(head), head.context().close))
+    }
+}
+
+impl sealed::Side for Client {
+    const IS_SERVER: bool = false;
+
+    fn parse(text: &[u8], limits: &Limits) -> Result<ResponseHead, Error> {
+        ResponseHead::parse(text, limits)
+    }
+
+    fn context(_: &ResponseHead) -> Option<RequestContext> {
+        None
+    }
+
+    fn follow(head: &ResponseHead, request: &RequestContext) -> Result<Follow, Error> {
+        match head.status() {
+            101 if request.upgrade => Ok(Follow::Switch),
+            101 => Err(Error::UnsolicitedSwitch),
+            _ if head.is_interim() => Ok(Follow::Head),
+            _ => {
+                let framing = response_framing(head, request);
+                Ok(Follow::Body(framing, response_close(head, framing)))
+            }
+        }
+    }
+}

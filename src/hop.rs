@@ -1,0 +1,73 @@
+//! One HTTP/1.1 connection: a byte stream with a half that reads messages and a half that writes them.
+
+mod buffer;
+mod pump;
+mod reader;
+mod writer;
+
+use std::{future::poll_fn, sync::Arc};
+
+use crate::{
+    config::Config,
+    h1::{self, CloseReason, Role, Server},
+    io::{Io, Transport},
+};
+
+pub(crate) use self::{
+    buffer::ReadBuffer,
+    pump::{Pump, PumpError, Source},
+    reader::Reader,
+    writer::Writer,
+};
+
+/// A hop that nobody has lent out.
+pub(crate) struct Hop<R: Role> {
+    pub(crate) reader: Reader<R>,
+    pub(crate) writer: Writer<R>,
+}
+
+impl<R: Role> Hop<R> {
+    pub(crate) fn new(transport: impl Transport, config: &Arc<Config>) -> Self {
+        let (read, write) = Io::pair(transport);
+        Self {
+            reader: Reader::new(read, Arc::clone(config)),
+            writer: Writer::new(write, Arc::clone(config)),
+        }
+    }
+
+    /// Whether another exchange may follow on this stream, and why not.
+    pub(crate) fn reuse(&self) -> Result<(), CloseReason> {
+        h1::reuse(self.reader.decoder(), self.writer.encoder())
+    }
+
+    /// Makes ready for the next exchange. Only after [`reuse`](Self::reuse) allowed it.
+    pub(crate) fn begin(&mut self) {
+        self.reader.begin();
+        self.writer.begin();
+    }
+
+    /// Gives back the memory that an idle hop does not need.
+    pub(crate) fn rest(&mut self) {
+        self.reader.rest();
+        self.writer.rest();
+    }
+
+    /// Ends the stream in order: what was written arrives, and then the end. A stream that fails meanwhile has
+    /// nobody left to tell.
+    pub(crate) async fn close(mut self) {
+        if let Err(error) = poll_fn(|cx| self.writer.poll_close(cx)).await {
+            tracing::debug!(%error, "stream failed while it was closed");
+        }
+    }
+}
+
+impl Hop<Server> {
+    /// Makes ready for the next request. Only on a fresh stream, or after [`reuse`](Self::reuse) allowed it.
+    pub(crate) fn begin_request(&mut self) {
+        if self.reader.decoder().is_complete() {
+            self.reader.decoder_mut().next_request();
+        }
+        self.begin();
+        self.rest();
+    }
+}

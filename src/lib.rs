@@ -1,0 +1,115 @@
+//! HTTP/1.1 and WebSockets over libp2p: serve any web application from a libp2p node, and reach it through one.
+//!
+//! One libp2p stream is one HTTP/1.1 connection (RFC 9112). It is negotiated as `/x/http/$name` for the service
+//! `$name` of a peer, and carries many exchanges in turn, with nothing before, between or behind them: what go-ipfs
+//! (kubo) and go-libp2p speak is spoken here too.
+//!
+//! [`HttpProxyBehaviour`] goes into a swarm. There are three ways to use it, with the same limits and errors, and at the
+//! same time if need be:
+//!
+//! 1. **Swarm events.** [`add_service`](HttpProxyBehaviour::add_service) offers a service, [`Event::Request`] brings its
+//!    requests, and [`respond`](HttpProxyBehaviour::respond) answers them, or the [`Responder`] moves into a task that
+//!    does. [`send_request`](HttpProxyBehaviour::send_request) asks a peer; [`Event::Response`] or
+//!    [`Event::OutboundFailure`] is the answer.
+//! 2. **Tasks.** [`client`](HttpProxyBehaviour::client) gives a handle that sends requests from anywhere, and
+//!    [`accept`](HttpProxyBehaviour::accept) a stream of the requests to one service. Neither waits for the swarm's
+//!    event loop.
+//! 3. **Proxy** (feature `tokio`). [`Gateway`] lets plain HTTP clients reach the services of peers, and
+//!    [`Forward`] lets a plain HTTP server answer for a service.
+//!
+//! # How a request moves
+//!
+//! ```text
+//! bytes -> h1 (no I/O) -> hop -> exchanges -> handler -> behaviour -> Event
+//!                          |         |
+//!                          |         +-> requests (tasks), outbound (client handles)
+//!                          +-> proxy: one function between two hops
+//! ```
+//!
+//! Heads pass the connection handler and, for swarm events, the swarm. Body bytes never do: for the length of an exchange
+//! the stream is lent out, its reading half as a [`Body`] and its writing half as a [`Responder`], and whoever reads or
+//! writes polls the stream itself, without a task or a channel in between. When both halves are done, the stream is used
+//! for the next exchange, or closed, or has become a tunnel:
+//!
+//! ```text
+//!                    +----------------------- both halves came back, reusable ----------------------+
+//!                    v                                                                              |
+//! negotiated --> idle stream --- request head ---> lent to the application --- last byte ---> exchange is over
+//!                    |                                   |        |                                 |
+//!              idle too long,                       malformed,    101                          not reusable
+//!              ended by the peer                 cut, timed out    |                                |
+//!                    v                                   v         v                                v
+//!                 closed                           4xx or reset   Upgraded                       closed
+//! ```
+//!
+//! # A whole node
+//!
+//! ```no_run
+#![doc = include_str!("../examples/hello.rs")]
+//! ```
+//!
+//! # Backpressure and limits
+//!
+//! Nothing is read from a peer that nobody asked for, and every queue has a bound. What does not fit is answered with
+//! `503 Service Unavailable` and `Retry-After`, or is an error of the call. [`Config`] lists all limits and timeouts.
+//!
+//! # Features
+//!
+//! - `tokio`: the proxy over TCP and Unix sockets. Nothing else needs a particular runtime.
+
+pub mod codec;
+pub mod failure;
+pub mod h1;
+pub mod rewrite;
+pub mod route;
+
+mod admission;
+mod answer;
+mod behaviour;
+mod body;
+mod client;
+mod config;
+mod error;
+mod event;
+mod exchanges;
+mod handler;
+mod hop;
+mod ids;
+mod inbound;
+mod io;
+mod lease;
+mod link;
+mod local;
+mod message;
+mod outbound;
+mod outgoing;
+mod payload;
+#[cfg(feature = "tokio")]
+mod proxy;
+mod requests;
+mod responder;
+mod round_trip;
+mod service;
+mod services;
+mod shared;
+mod timer;
+mod tunnel;
+
+#[cfg(feature = "tokio")]
+pub use self::proxy::{Forward, ForwardConfig, Gateway, GatewayConfig, InvalidTarget, Target};
+pub use self::{
+    behaviour::HttpProxyBehaviour,
+    body::Body,
+    client::Client,
+    config::Config,
+    error::{ExchangeError, Wait},
+    event::{Event, InboundFailure, OutboundFailure, ServiceTaken},
+    ids::{InboundRequestId, OutboundRequestId},
+    inbound::InboundRequest,
+    message::{Request, Response, Switch},
+    payload::Payload,
+    requests::Requests,
+    responder::{BodyWriter, Responder},
+    service::{InvalidServiceName, MAX_SERVICE_NAME, Protocol, ServiceName},
+    tunnel::Upgraded,
+};

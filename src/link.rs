@@ -1,0 +1,166 @@
+//! One libp2p connection as the rest of the crate sees it: where work for the task that drives it is left.
+
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::Context,
+};
+
+use futures::{future::BoxFuture, task::AtomicWaker};
+use libp2p_identity::PeerId;
+use libp2p_swarm::{ConnectionId, StreamProtocol};
+
+use crate::{
+    admission::Permit, h1::Server, hop::Hop, ids::InboundRequestId, lease::Seat, service::Protocol,
+};
+
+/// Work that the task of the connection does.
+pub(crate) type Job = BoxFuture<'static, ()>;
+
+/// A connection, from the moment its handler is made until the handler is dropped.
+pub(crate) struct Link {
+    pub(crate) peer: PeerId,
+    pub(crate) connection: ConnectionId,
+    /// Whether the connection goes through a relay, which is slower and limited.
+    pub(crate) relayed: bool,
+    inbox: Mutex<Inbox>,
+    closed: AtomicBool,
+    /// The task of the connection looks after idle outbound streams from time to time.
+    sweeping: AtomicBool,
+    running: AtomicUsize,
+    waker: AtomicWaker,
+}
+
+/// What was left for the task of the connection. Every entry stands for a stream, so their number is bounded by the
+/// limits on streams.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    /// Streams that an application has done with.
+    pub(crate) returned: Vec<Returned>,
+    pub(crate) jobs: Vec<Job>,
+    /// Streams to open.
+    pub(crate) wanted: Vec<Protocol>,
+}
+
+impl Link {
+    pub(crate) fn new(peer: PeerId, connection: ConnectionId, relayed: bool) -> Arc<Self> {
+        Arc::new(Self {
+            peer,
+            connection,
+            relayed,
+            inbox: Mutex::default(),
+            closed: AtomicBool::new(false),
+            sweeping: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+            waker: AtomicWaker::new(),
+        })
+    }
+
+    /// Leaves work. After the connection has ended it is dropped, and with it the streams that it holds.
+    pub(crate) fn leave(&self, put: impl FnOnce(&mut Inbox)) {
+        let mut dropped = Inbox::default();
+        if self.is_closed() {
+            put(&mut dropped);
+            return;
+        }
+        put(&mut self.inbox());
+        self.waker.wake();
+    }
+
+    /// Takes what was left; the task of `cx` is woken for more.
+    pub(crate) fn take(&self, cx: &Context<'_>) -> Inbox {
+        self.waker.register(cx.waker());
+        mem::take(&mut *self.inbox())
+    }
+
+    /// There are idle outbound streams. Wakes the connection only where it is not looking after them already.
+    pub(crate) fn start_sweeping(&self) {
+        if !self.sweeping.swap(true, Ordering::AcqRel) {
+            self.wake();
+        }
+    }
+
+    /// No idle outbound streams are left.
+    pub(crate) fn stop_sweeping(&self) {
+        self.sweeping.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_sweeping(&self) -> bool {
+        self.sweeping.load(Ordering::Acquire)
+    }
+
+    /// Has the task of the connection look at everything again.
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The connection has ended.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        // Dropped outside the lock: streams find their way home through this very link.
+        let left = mem::take(&mut *self.inbox());
+        drop(left);
+    }
+
+    /// Whether an exchange is running on any stream of the connection.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire) > 0
+    }
+
+    /// Keeps the connection alive until the guard is dropped.
+    pub(crate) fn run(self: &Arc<Self>) -> Running {
+        self.running.fetch_add(1, Ordering::AcqRel);
+        Running(Arc::clone(self))
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running exchange.
+pub(crate) struct Running(Arc<Link>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // The connection may be idle from here on, and finds out only when it is polled.
+            self.0.wake();
+        }
+    }
+}
+
+/// The place of an inbound stream on its connection.
+pub(crate) struct InboundSeat {
+    pub(crate) link: Arc<Link>,
+    /// What the stream was negotiated for.
+    pub(crate) protocol: StreamProtocol,
+    /// The request that is being answered.
+    pub(crate) request_id: Option<InboundRequestId>,
+    /// Held while an exchange runs.
+    pub(crate) running: Option<Running>,
+    /// Counts the stream; see [`Admission`](crate::admission::Admission).
+    pub(crate) _permit: Permit,
+    /// Counts the stream among those of the connection.
+    pub(crate) _place: Arc<()>,
+}
+
+/// An inbound stream that an application has done with.
+pub(crate) struct Returned {
+    pub(crate) hop: Hop<Server>,
+    pub(crate) seat: Box<InboundSeat>,
+}
+
+impl Seat<Server> for InboundSeat {
+    fn returned(self: Box<Self>, hop: Hop<Server>) {
+        let link = Arc::clone(&self.link);
+        link.leave(|inbox| inbox.returned.push(Returned { hop, seat: self }));
+    }
+}

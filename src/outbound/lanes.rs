@@ -1,0 +1,318 @@
+//! The streams and waiting requests of one peer: whose turn is next, and what is to be opened.
+//!
+//! A peer has one *lane* for every protocol in use. The cap on streams is shared by all lanes; a stream that becomes
+//! free goes to the longest waiting request, even if that means to close it and open one for another protocol.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    mem,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Instant,
+};
+
+use futures::channel::oneshot;
+use libp2p_swarm::ConnectionId;
+
+use crate::{
+    config::Config, h1::Client, hop::Hop, link::Link, outbound::Granted, service::Protocol,
+};
+
+/// All that concerns streams to one peer.
+#[derive(Default)]
+pub(super) struct Peer {
+    links: Vec<Arc<Link>>,
+    lanes: HashMap<Protocol, Lane>,
+    /// Streams that exist, idle or lent.
+    open: usize,
+    opening: usize,
+    next_ticket: u64,
+    waiting: usize,
+    pub(super) dialing: bool,
+}
+
+/// The streams and waiting requests of one protocol.
+#[derive(Default)]
+struct Lane {
+    idle: Vec<Idle>,
+    waiting: VecDeque<Waiter>,
+    /// The connections that were asked to open a stream.
+    opening: Vec<ConnectionId>,
+}
+
+/// A request that waits for a stream.
+struct Waiter {
+    /// Tells who came first, over all lanes.
+    ticket: u64,
+    reply: oneshot::Sender<Granted>,
+}
+
+/// A stream between two exchanges.
+pub(super) struct Idle {
+    pub(super) hop: Hop<Client>,
+    pub(super) since: Instant,
+    link: Arc<Link>,
+}
+
+impl Lane {
+    fn lacks_streams(&self) -> bool {
+        self.waiting.len() > self.opening.len()
+    }
+
+    fn is_unused(&self) -> bool {
+        self.idle.is_empty() && self.waiting.is_empty() && self.opening.is_empty()
+    }
+}
+
+impl Peer {
+    pub(super) fn is_connected(&self) -> bool {
+        !self.links.is_empty()
+    }
+
+    pub(super) fn is_unused(&self) -> bool {
+        self.links.is_empty() && self.open == 0 && self.waiting == 0 && !self.dialing
+    }
+
+    /// Requests that wait for a stream.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    pub(super) fn wake_links(&self) {
+        for link in &self.links {
+            link.wake();
+        }
+    }
+
+    /// Takes the idle stream that was used last, if it is still good.
+    pub(super) fn take_idle(&mut self, protocol: &Protocol) -> Option<(Arc<Link>, Hop<Client>)> {
+        let lane = self.lanes.get_mut(protocol)?;
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Some(mut idle) = lane.idle.pop() {
+            if !idle.link.is_closed() && idle.hop.reader.poll_idle_end(&mut cx).is_pending() {
+                return Some((idle.link, idle.hop));
+            }
+            self.open -= 1;
+        }
+        None
+    }
+
+    pub(super) fn drop_idle(&mut self, protocol: &Protocol) {
+        if let Some(lane) = self.lanes.get_mut(protocol) {
+            self.open -= lane.idle.len();
+            lane.idle.clear();
+        }
+    }
+
+    /// Queues a request.
+    pub(super) fn wait(&mut self, protocol: &Protocol, reply: oneshot::Sender<Granted>) {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.waiting += 1;
+        let lane = self.lanes.entry(protocol.clone()).or_default();
+        lane.waiting.push_back(Waiter { ticket, reply });
+    }
+
+    pub(super) fn add_link(&mut self, link: Arc<Link>) {
+        self.links.push(link);
+        // Direct connections first; among equals the older one, whose streams are warm.
+        self.links.sort_by_key(|link| link.relayed);
+    }
+
+    pub(super) fn remove_link(&mut self, connection: ConnectionId) {
+        self.links.retain(|link| link.connection != connection);
+        for lane in self.lanes.values_mut() {
+            let before = lane.idle.len();
+            lane.idle.retain(|idle| idle.link.connection != connection);
+            self.open -= before - lane.idle.len();
+            let before = lane.opening.len();
+            lane.opening.retain(|opening| *opening != connection);
+            self.opening -= before - lane.opening.len();
+        }
+        self.forget_unused_lanes();
+    }
+
+    /// A stream that a connection was asked for exists.
+    pub(super) fn opened(&mut self, connection: ConnectionId, protocol: &Protocol) {
+        if self.settle_opening(connection, protocol) {
+            self.open += 1;
+        }
+    }
+
+    /// A stream that a connection was asked for will not come.
+    pub(super) fn open_failed(&mut self, connection: ConnectionId, protocol: &Protocol) {
+        self.settle_opening(connection, protocol);
+    }
+
+    fn settle_opening(&mut self, connection: ConnectionId, protocol: &Protocol) -> bool {
+        let Some(lane) = self.lanes.get_mut(protocol) else {
+            return false;
+        };
+        let place = lane.opening.iter().position(|known| *known == connection);
+        let Some(place) = place else {
+            return false;
+        };
+        lane.opening.swap_remove(place);
+        self.opening -= 1;
+        true
+    }
+
+    /// The request that gets a stream of `protocol` which has become free. `None` where nobody waits for it, or
+    /// where somebody who has waited longer needs its place; the stream is then given to [`keep`](Self::keep).
+    pub(super) fn next_for(
+        &mut self,
+        link: &Link,
+        protocol: &Protocol,
+        config: &Config,
+    ) -> Option<oneshot::Sender<Granted>> {
+        if link.is_closed() {
+            return None;
+        }
+        let lane = self.lanes.get_mut(protocol)?;
+        while lane
+            .waiting
+            .front()
+            .is_some_and(|waiter| waiter.reply.is_canceled())
+        {
+            lane.waiting.pop_front();
+            self.waiting -= 1;
+        }
+        let ticket = lane.waiting.front()?.ticket;
+        if self.is_full(config) && self.longest_waiting().is_some_and(|first| first < ticket) {
+            return None;
+        }
+        let waiter = self.lanes.get_mut(protocol)?.waiting.pop_front()?;
+        self.waiting -= 1;
+        Some(waiter.reply)
+    }
+
+    /// Keeps a stream for a later request; `false` where its place is needed for another protocol, or its
+    /// connection has ended.
+    pub(super) fn keep(&mut self, link: &Arc<Link>, protocol: &Protocol, hop: Hop<Client>) -> bool {
+        if link.is_closed() || self.longest_waiting().is_some() {
+            return false;
+        }
+        let lane = self.lanes.entry(protocol.clone()).or_default();
+        lane.idle.push(Idle {
+            hop,
+            since: Instant::now(),
+            link: Arc::clone(link),
+        });
+        true
+    }
+
+    /// A stream is gone, and its place is free.
+    pub(super) fn lost(&mut self, config: &Config) {
+        self.open -= 1;
+        self.open_wanted(config);
+    }
+
+    /// Asks for as many streams as requests wait for, up to the cap.
+    pub(super) fn open_wanted(&mut self, config: &Config) {
+        let Some(link) = self.links.iter().find(|link| !link.is_closed()) else {
+            return;
+        };
+        let link = Arc::clone(link);
+        while let Some(first) = self.longest_waiting() {
+            if self.is_full(config) && !self.evict_idle() {
+                return;
+            }
+            let lane = self
+                .lanes
+                .iter_mut()
+                .find(|(_, lane)| lane.lacks_streams() && lane.next_ticket() == Some(first));
+            let Some((protocol, lane)) = lane else {
+                return;
+            };
+            lane.opening.push(link.connection);
+            self.opening += 1;
+            link.leave(|inbox| inbox.wanted.push(protocol.clone()));
+        }
+    }
+
+    /// The ticket of the longest waiting request that no stream is being opened for.
+    fn longest_waiting(&self) -> Option<u64> {
+        self.lanes
+            .values()
+            .filter(|lane| lane.lacks_streams())
+            .filter_map(Lane::next_ticket)
+            .min()
+    }
+
+    fn is_full(&self, config: &Config) -> bool {
+        self.open + self.opening >= config.max_outbound_streams()
+    }
+
+    /// Makes room by closing the stream that has been idle for longest.
+    fn evict_idle(&mut self) -> bool {
+        let lane = self
+            .lanes
+            .values_mut()
+            .filter(|lane| !lane.idle.is_empty())
+            .min_by_key(|lane| lane.idle.first().map(|idle| idle.since));
+        let Some(lane) = lane else {
+            return false;
+        };
+        lane.idle.remove(0);
+        self.open -= 1;
+        true
+    }
+
+    /// Drops the idle streams of a connection that `keep` refuses; whether any are left.
+    pub(super) fn sweep(
+        &mut self,
+        connection: ConnectionId,
+        mut keep: impl FnMut(&mut Idle) -> bool,
+    ) -> bool {
+        let mut left = false;
+        for lane in self.lanes.values_mut() {
+            let before = lane.idle.len();
+            lane.idle.retain_mut(|idle| {
+                if idle.link.connection != connection {
+                    return true;
+                }
+                let good = keep(idle);
+                left |= good;
+                good
+            });
+            self.open -= before - lane.idle.len();
+        }
+        self.forget_unused_lanes();
+        left
+    }
+
+    /// Takes the first `most` requests that wait for a stream of `protocol`.
+    pub(super) fn take_waiting_for(
+        &mut self,
+        protocol: &Protocol,
+        most: usize,
+    ) -> Vec<oneshot::Sender<Granted>> {
+        let Some(lane) = self.lanes.get_mut(protocol) else {
+            return Vec::new();
+        };
+        let count = lane.waiting.len().min(most);
+        self.waiting -= count;
+        let taken = lane.waiting.drain(..count);
+        taken.map(|waiter| waiter.reply).collect()
+    }
+
+    /// Takes all waiting requests.
+    pub(super) fn take_waiting(&mut self) -> Vec<oneshot::Sender<Granted>> {
+        self.waiting = 0;
+        let lanes = self.lanes.values_mut();
+        let taken = lanes.flat_map(|lane| mem::take(&mut lane.waiting));
+        taken.map(|waiter| waiter.reply).collect()
+    }
+
+    fn forget_unused_lanes(&mut self) {
+        self.lanes.retain(|_, lane| !lane.is_unused());
+    }
+}
+
+impl Lane {
+    /// The ticket of the first request that no stream is being opened for.
+    fn next_ticket(&self) -> Option<u64> {
+        let waiter = self.waiting.get(self.opening.len())?;
+        Some(waiter.ticket)
+    }
+}

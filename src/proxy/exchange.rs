@@ -1,0 +1,363 @@
+//! The one function that moves an exchange from the hop it came over to the next, for gateway and forward alike.
+
+use std::{
+    future::{Future, poll_fn},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use crate::{
+    answer::{answer, request_failure},
+    error::{ExchangeError, Wait},
+    failure::Failure,
+    h1::{Client, Framing, Length, RequestHead, RequestLine, ResponseHead, Sending, Server},
+    hop::{Hop, Pump, PumpError},
+    lease::Seat,
+    outgoing::may_retry,
+    proxy::{access::Record, tunnel::tunnel},
+    rewrite::{RequestRewrite, ResponseRewrite, allowed_trailers},
+    round_trip::{RoundTrip, RoundTripError},
+    tunnel::Upgraded,
+};
+
+/// A hop to the server, for one exchange.
+pub(crate) struct Upstream {
+    pub(crate) hop: Hop<Client>,
+    pub(crate) seat: Box<dyn Seat<Client>>,
+    /// Whether the hop has carried an exchange before: the server may be closing it at this moment.
+    pub(crate) reused: bool,
+}
+
+/// Where the hops to a server come from: streams to a peer, or sockets.
+pub(crate) trait Connect: Sync {
+    /// A hop to the server. `fresh` asks for a new one, after a reused one turned out to be dead.
+    fn connect(&self, fresh: bool) -> impl Future<Output = Result<Upstream, Failure>> + Send;
+
+    /// What it means that the server ended the hop before it answered.
+    fn terminated(&self, reason: String) -> Failure;
+
+    /// Whether our direction ends behind every request.
+    fn half_close(&self) -> bool {
+        false
+    }
+}
+
+/// How a request is passed on.
+pub(crate) struct Passage<'a> {
+    pub(crate) head: &'a RequestHead,
+    /// The target for the server.
+    pub(crate) target: &'a str,
+    pub(crate) rewrite: RequestRewrite<'a>,
+    /// The side that answers for failures, in `Proxy-Status`.
+    pub(crate) name: &'static str,
+    /// What names this proxy in the `Via` of the response.
+    pub(crate) pseudonym: &'a str,
+}
+
+/// Why an exchange ended without a whole response from the server.
+enum Ended {
+    /// There is something to tell the client, if its response has not begun.
+    Failure(Failure),
+    /// The client is gone or sends no more.
+    Client(ExchangeError),
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+/// How an exchange ended well.
+enum Done {
+    Answered,
+    Switched(Box<Upstream>),
+}
+
+/// Passes a request on and its response back, tunnel included. Returns the hop of the client, unless it became a tunnel
+/// or the client is gone; what it can be used for, it knows itself.
+pub(crate) async fn pass(
+    mut client: Hop<Server>,
+    passage: Passage<'_>,
+    connect: &impl Connect,
+    record: &mut Record,
+) -> Option<Hop<Server>> {
+    let ended = match exchange(&mut client, &passage, connect, record).await {
+        Ok(Done::Answered) => return Some(client),
+        Ok(Done::Switched(upstream)) => {
+            run_tunnel(client, *upstream, record).await;
+            return None;
+        }
+        Err(ended) => ended,
+    };
+    match ended {
+        Ended::Failure(failure) => {
+            record.error = Some(failure.to_string());
+            refuse(&mut client, passage.head, passage.name, &failure, record).await;
+        }
+        Ended::Client(error) => {
+            record.error = Some(describe(&error));
+            if client.writer.encoder().is_started() {
+                return Some(client);
+            }
+            let failure = request_failure(&error)?;
+            refuse(&mut client, passage.head, passage.name, &failure, record).await;
+        }
+    }
+    Some(client)
+}
+
+/// Answers with a failure, unless the response has begun: then it stays cut.
+pub(crate) async fn refuse(
+    client: &mut Hop<Server>,
+    head: &RequestHead,
+    name: &'static str,
+    failure: &Failure,
+    record: &mut Record,
+) {
+    if client.writer.encoder().is_started() {
+        return;
+    }
+    record.status = failure.status();
+    let page = failure.respond(name, head.fields().get("Accept"));
+    let close = failure.must_close() || !client.reader.finish_buffered();
+    if let Err(error) = answer(&mut client.writer, &head.context(), &page, close).await {
+        record.error = Some(describe(&error));
+    }
+    record.bytes = client.writer.body_bytes();
+}
+
+async fn exchange(
+    client: &mut Hop<Server>,
+    passage: &Passage<'_>,
+    connect: &impl Connect,
+    record: &mut Record,
+) -> Result<Done, Ended> {
+    let context = passage.head.context();
+    let offered = context.upgrade.then(|| passage.rewrite.upgrade()).flatten();
+    let mut trip = RoundTrip::new(connect.half_close());
+    let mut upstream = connect.connect(false).await?;
+    record.reused = Some(upstream.reused);
+    send_head(&mut upstream, passage, offered)?;
+    let head = loop {
+        match await_head(client, &mut upstream.hop, &mut trip).await {
+            Ok(head) if head.is_interim() => pass_interim(client, passage, &head).await?,
+            Ok(head) => break head,
+            Err(RoundTripError::Request(error)) => return Err(Ended::Client(error)),
+            Err(RoundTripError::Response(error)) => {
+                // Body bytes that were moved on are gone, so only a request without any can be sent again.
+                let whole = upstream.hop.writer.body_bytes() == 0;
+                let again = whole && may_retry(&upstream.hop, passage.head.method());
+                if !(upstream.reused && again) {
+                    return Err(Ended::Failure(response_failure(connect, error)));
+                }
+                tracing::debug!(error = &error as &dyn std::error::Error, "sending again");
+                trip = RoundTrip::new(connect.half_close());
+                upstream = connect.connect(true).await?;
+                upstream.reused = false;
+                send_head(&mut upstream, passage, offered)?;
+            }
+        }
+    };
+    record.status = head.status();
+    if head.status() == 101 {
+        pass_switch(client, passage, &head, offered).await?;
+        return Ok(Done::Switched(Box::new(upstream)));
+    }
+    let result = pass_response(client, passage, &head, &mut upstream.hop, &mut trip).await;
+    record.bytes = client.writer.body_bytes();
+    result?;
+    let Upstream { hop, seat, .. } = upstream;
+    seat.returned(hop);
+    Ok(Done::Answered)
+}
+
+fn send_head(
+    upstream: &mut Upstream,
+    passage: &Passage<'_>,
+    offered: Option<&[u8]>,
+) -> Result<(), Failure> {
+    let hop = &mut upstream.hop;
+    let context = hop.writer.encode(|encoder, out| {
+        let line = RequestLine {
+            method: passage.head.method(),
+            target: passage.target,
+        };
+        let sending = Sending {
+            length: passage.head.declared_length(),
+            upgrade: offered,
+            te_trailers: passage.rewrite.te_trailers(),
+            ..Sending::default()
+        };
+        encoder.request(line, passage.rewrite.fields(), sending, out)
+    });
+    // What was read strictly can be written strictly.
+    let context = context.map_err(|error| Failure::Internal {
+        reason: describe(&error),
+    })?;
+    hop.reader.decoder_mut().expect_response(context);
+    Ok(())
+}
+
+/// Sends the request body, and waits for the next response head, as long as the client is there.
+async fn await_head(
+    client: &mut Hop<Server>,
+    server: &mut Hop<Client>,
+    trip: &mut RoundTrip,
+) -> Result<ResponseHead, RoundTripError> {
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = trip.poll_head(cx, &mut client.reader, server, trailers) {
+            return Poll::Ready(result);
+        }
+        if trip.is_over()
+            && client.reader.decoder().is_complete()
+            && let Poll::Ready(error) = client.reader.poll_failure(cx)
+        {
+            return Poll::Ready(Err(RoundTripError::Request(error)));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn trailers(fields: crate::h1::Fields) -> Option<crate::h1::Fields> {
+    let fields = allowed_trailers(fields);
+    (!fields.is_empty()).then_some(fields)
+}
+
+async fn pass_interim(
+    client: &mut Hop<Server>,
+    passage: &Passage<'_>,
+    head: &ResponseHead,
+) -> Result<(), Ended> {
+    // RFC 9110 section 15.2: HTTP/1.0 has no interim responses.
+    if passage.head.version() == crate::h1::Version::Http10 {
+        return Ok(());
+    }
+    let rewrite = ResponseRewrite::new(head).with_via(passage.pseudonym);
+    let written = client.writer.encode(|encoder, out| {
+        encoder.interim(head.status(), head.reason(), rewrite.fields(), out)
+    });
+    written.map_err(Ended::Client)?;
+    poll_fn(|cx| client.writer.poll_flush(cx))
+        .await
+        .map_err(Ended::Client)
+}
+
+async fn pass_switch(
+    client: &mut Hop<Server>,
+    passage: &Passage<'_>,
+    head: &ResponseHead,
+    offered: Option<&[u8]>,
+) -> Result<(), Ended> {
+    let rewrite = ResponseRewrite::new(head).with_via(passage.pseudonym);
+    let granted = offered.and_then(|offered| rewrite.upgrade(offered));
+    let Some(granted) = granted else {
+        let reason = "the server switched to a protocol that was not offered".to_owned();
+        return Err(Failure::UpgradeFailed { reason }.into());
+    };
+    let context = passage.head.context();
+    let written = client.writer.encode(|encoder, out| {
+        let sending = Sending {
+            upgrade: Some(granted),
+            ..Sending::default()
+        };
+        encoder.response(&context, head.into(), rewrite.fields(), sending, out)
+    });
+    written.map_err(Ended::Client)?;
+    poll_fn(|cx| client.writer.poll_flush(cx))
+        .await
+        .map_err(Ended::Client)
+}
+
+/// Passes the final response back, while the rest of the request may still be on its way.
+async fn pass_response(
+    client: &mut Hop<Server>,
+    passage: &Passage<'_>,
+    head: &ResponseHead,
+    server: &mut Hop<Client>,
+    trip: &mut RoundTrip,
+) -> Result<(), Ended> {
+    let rewrite = ResponseRewrite::new(head).with_via(passage.pseudonym);
+    let context = passage.head.context();
+    let length = match server.reader.decoder().framing() {
+        // The end of a stream says too little: a cut body must not look complete on the next hop.
+        Framing::UntilClose => Length::Chunked,
+        _ => head.declared_length(),
+    };
+    let written = client.writer.encode(|encoder, out| {
+        let sending = Sending {
+            length,
+            close: !trip.is_over(),
+            ..Sending::default()
+        };
+        encoder.response(&context, head.into(), rewrite.fields(), sending, out)
+    });
+    written.map_err(Ended::Client)?;
+    let mut download = Pump::default();
+    poll_fn(|cx| poll_both(cx, client, server, trip, &mut download)).await
+}
+
+fn poll_both(
+    cx: &mut Context<'_>,
+    client: &mut Hop<Server>,
+    server: &mut Hop<Client>,
+    trip: &mut RoundTrip,
+    download: &mut Pump,
+) -> Poll<Result<(), Ended>> {
+    let upload = trip.poll_upload(cx, &mut client.reader, &mut server.writer, trailers);
+    if let Poll::Ready(Err(error)) = upload {
+        return Poll::Ready(Err(Ended::Client(error)));
+    }
+    let moved = download.poll(cx, &mut server.reader, &mut client.writer, trailers);
+    moved.map_err(|error| match error {
+        PumpError::Source(error) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "response cut");
+            Ended::Failure(Failure::ResponseIncomplete)
+        }
+        PumpError::Sink(error) => Ended::Client(error),
+    })
+}
+
+async fn run_tunnel(client: Hop<Server>, upstream: Upstream, record: &mut Record) {
+    let config = Arc::clone(client.reader.config());
+    let near = Upgraded::new(
+        client.reader,
+        client.writer,
+        Arc::clone(&config),
+        Box::new(()),
+    );
+    let Hop { reader, writer } = upstream.hop;
+    let far = Upgraded::new(reader, writer, config, Box::new(upstream.seat));
+    match tunnel(near, far).await {
+        Ok((_, back)) => record.bytes = back,
+        Err(error) => record.error = Some(error.to_string()),
+    }
+}
+
+/// What the client is told about a hop to the server that failed before the response head.
+fn response_failure(connect: &impl Connect, error: ExchangeError) -> Failure {
+    match error {
+        ExchangeError::Malformed(crate::h1::Error::Truncated) => {
+            connect.terminated("in the middle of a response head".to_owned())
+        }
+        ExchangeError::Malformed(error) => Failure::InvalidResponse(error),
+        ExchangeError::Timeout {
+            wait: Wait::Body,
+            limit,
+        } => Failure::SendTimeout { limit },
+        ExchangeError::Timeout { limit, .. } => Failure::ResponseTimeout { limit },
+        error => connect.terminated(describe(&error)),
+    }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

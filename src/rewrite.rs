@@ -1,0 +1,714 @@
+//! What a proxy changes in a message between two hops (RFC 9110, section 7.6); everything else it passes on as it came.
+
+mod host;
+mod scope;
+mod via;
+
+use std::{borrow::Cow, io::Write as _, net::IpAddr};
+
+use libp2p_identity::PeerId;
+use smallvec::SmallVec;
+
+pub use self::{
+    host::{HostPolicy, HostValue, InvalidHostValue},
+    scope::{PEER_FIELD, allowed_trailers},
+    via::is_loop,
+};
+use self::{
+    scope::{
+        FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Nominated, ends_at_hop, is_alike,
+    },
+    via::VIA,
+};
+use crate::{
+    h1::{Field, Fields, RequestHead, ResponseHead, Version, tokens},
+    route::{RouteError, excerpt, split_absolute},
+};
+
+/// Upgrades that end in HTTP again. Through them a client could send the server requests that no proxy has looked at,
+/// with whatever it likes in [`PEER_FIELD`].
+const HTTP_AGAIN: [&[u8]; 5] = [b"h2c", b"h2", b"http", b"tls", b"ssl"];
+
+/// The longest `Upgrade` that is looked at. Each protocol that is granted is compared with each that was offered.
+const MAX_UPGRADE: usize = 256;
+
+/// What a gateway does with the fields that tell a service about the client: `X-Forwarded-For`, `X-Forwarded-Host` and
+/// `X-Forwarded-Proto`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ForwardedMode {
+    /// Set them, and drop what the client sent under these names or as `Forwarded`: anybody can write there.
+    #[default]
+    Replace,
+    /// Append to what the client sent. For a gateway behind another proxy that sets them.
+    Append,
+    /// Neither set nor drop them.
+    Off,
+}
+
+/// How the head of one request is passed on to the next hop.
+///
+/// The settings add to a request; nothing has to be set. [`fields`](Self::fields) are for the encoder, together with
+/// what [`te_trailers`](Self::te_trailers) and [`upgrade`](Self::upgrade) say: both describe the hop, and are written
+/// anew.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use libp2p_http_proxy::{
+///     h1::{Client, Encoder, RequestHead, RequestLine, Sending},
+///     rewrite::RequestRewrite,
+/// };
+///
+/// let head = RequestHead::new("GET", "/")?
+///     .with_field("Host", "example.org")?
+///     .with_field("Connection", "X-Hop")?
+///     .with_field("X-Hop", "1")?
+///     .with_field("x_libp2p-peer", "somebody else")?;
+/// let rewrite = RequestRewrite::new(&head).with_via("p2p-gateway");
+///
+/// let mut out = BytesMut::new();
+/// let line = RequestLine { method: head.method(), target: head.target() };
+/// Encoder::<Client>::new().request(line, rewrite.fields(), Sending::default(), &mut out)?;
+/// assert_eq!(out, "GET / HTTP/1.1\r\nHost: example.org\r\nVia: 1.1 p2p-gateway\r\n\r\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RequestRewrite<'a> {
+    head: &'a RequestHead,
+    nominated: Nominated<'a>,
+    host: Option<&'a str>,
+    forwarded: ForwardedMode,
+    added: Added,
+}
+
+impl<'a> RequestRewrite<'a> {
+    /// Passes `head` on without the fields that concern the hop it came over, and without any [`PEER_FIELD`].
+    #[must_use]
+    pub fn new(head: &'a RequestHead) -> Self {
+        Self {
+            head,
+            nominated: Nominated::new(head.fields()),
+            host: None,
+            forwarded: ForwardedMode::Off,
+            added: Added::default(),
+        }
+    }
+
+    /// Tells the service which peer sent the request. For the node that offers the service, with the peer of the
+    /// authenticated connection.
+    #[must_use]
+    pub fn with_peer(mut self, peer: &PeerId) -> Self {
+        self.added.push(PEER_FIELD, |value| {
+            let _infallible = write!(value, "{peer}");
+        });
+        self
+    }
+
+    /// Tells the service how the client reached the gateway: from which address, under which `Host`, and by which
+    /// scheme (`"http"`).
+    #[must_use]
+    pub fn with_forwarded(mut self, mode: ForwardedMode, client: IpAddr, scheme: &str) -> Self {
+        self.forwarded = mode;
+        if mode == ForwardedMode::Off {
+            return self;
+        }
+        let fields = self.head.fields();
+        let earlier = |name| {
+            let lines = (mode == ForwardedMode::Append).then(|| fields.get_all(name));
+            lines.into_iter().flatten()
+        };
+        // A client that speaks IPv4 has an IPv4 address, even if the listener's socket is one for both.
+        let client = client.to_canonical();
+        self.added
+            .push_to_list(FORWARDED_FOR, earlier(FORWARDED_FOR), |value| {
+                let _infallible = write!(value, "{client}");
+            });
+        if let Some(host) = self.head.host() {
+            self.added
+                .push_to_list(FORWARDED_HOST, earlier(FORWARDED_HOST), |value| {
+                    value.extend_from_slice(host);
+                });
+        }
+        self.added
+            .push_to_list(FORWARDED_PROTO, earlier(FORWARDED_PROTO), |value| {
+                value.extend_from_slice(scheme.as_bytes());
+            });
+        self
+    }
+
+    /// Decides what `Host` the next hop sees; `target` is its own name. A request that has none, as HTTP/1.0 allows,
+    /// gets the authority of an absolute target, or else `target`: on an HTTP/1.1 hop there must be one.
+    #[must_use]
+    pub fn with_host(mut self, policy: &'a HostPolicy, target: &'a HostValue) -> Self {
+        self.host = match policy.value(target) {
+            Some(value) => Some(value.as_str()),
+            None if self.head.host().is_some() => None,
+            None => match split_absolute(self.head.target()) {
+                Some((authority, _)) => Some(authority),
+                None => Some(target.as_str()),
+            },
+        };
+        self
+    }
+
+    /// Appends this proxy to the `Via` of the request (RFC 9110, section 7.6.3).
+    ///
+    /// `pseudonym` is a token. It should differ between all proxies that a request may pass, or one of them takes
+    /// itself for another: see [`is_loop`].
+    #[must_use]
+    pub fn with_via(mut self, pseudonym: &str) -> Self {
+        self.added.push_via(self.head.version(), pseudonym);
+        self
+    }
+
+    /// The fields for the next hop: what came, in its order, then what was added.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> + Clone {
+        let replaced = self.host.map(|host| Field {
+            name: "Host",
+            value: host.as_bytes(),
+        });
+        // RFC 9110, section 7.2: Host should be the first field.
+        let missing = replaced.filter(|_| self.head.host().is_none());
+        let kept = self.head.fields().iter().filter_map(move |field| {
+            if self.drops(field.name) {
+                return None;
+            }
+            match replaced {
+                Some(host) if field.is("Host") => Some(Field {
+                    name: field.name,
+                    value: host.value,
+                }),
+                _ => Some(field),
+            }
+        });
+        missing.into_iter().chain(kept).chain(self.added.iter())
+    }
+
+    fn drops(&self, name: &str) -> bool {
+        if ends_at_hop(name) || is_alike(name, PEER_FIELD) || self.nominated.contains(name) {
+            return true;
+        }
+        // In HTTP/1.0 it means nothing (RFC 9110, section 10.1.1), and the next hop is HTTP/1.1, where it would.
+        if name.eq_ignore_ascii_case("Expect") && self.head.version() == Version::Http10 {
+            return true;
+        }
+        let forwarded_names = [FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO];
+        let mut forwarded = forwarded_names.iter().filter(|one| is_alike(name, one));
+        match self.forwarded {
+            ForwardedMode::Off => false,
+            // What was added holds what the client sent.
+            ForwardedMode::Append => forwarded.any(|one| self.added.contains(one)),
+            ForwardedMode::Replace => {
+                forwarded.next().is_some() || name.eq_ignore_ascii_case(FORWARDED)
+            }
+        }
+    }
+
+    /// Whether the request passed on may say `TE: trailers`: if the client takes trailers, as the proxy passes them on
+    /// (RFC 9110, section 10.1.4).
+    #[must_use]
+    pub fn te_trailers(&self) -> bool {
+        self.head.takes_trailers()
+    }
+
+    /// The value of `Upgrade` for the next hop, if the request asks for a switch of protocols that may be passed on
+    /// (RFC 9110, section 7.8).
+    ///
+    /// `None`, so that the request is passed on as an ordinary one, also if the protocols stand in several lines, are
+    /// very many, or if one of them is HTTP again: in such a tunnel the client could claim to be another peer.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<&'a [u8]> {
+        if !self.head.context().upgrade {
+            return None;
+        }
+        let protocols = single_upgrade(self.head.fields())?;
+        protocol_names(protocols)
+            .all(|name| {
+                !HTTP_AGAIN
+                    .iter()
+                    .any(|http| name.eq_ignore_ascii_case(http))
+            })
+            .then_some(protocols)
+    }
+}
+
+/// How the head of one response, interim ones included, is passed on to the client's hop.
+#[derive(Clone, Debug)]
+pub struct ResponseRewrite<'a> {
+    head: &'a ResponseHead,
+    nominated: Nominated<'a>,
+    added: Added,
+}
+
+impl<'a> ResponseRewrite<'a> {
+    /// Passes `head` on without the fields that concern the hop it came over, and without any [`PEER_FIELD`].
+    #[must_use]
+    pub fn new(head: &'a ResponseHead) -> Self {
+        Self {
+            head,
+            nominated: Nominated::new(head.fields()),
+            added: Added::default(),
+        }
+    }
+
+    /// Appends this proxy to the `Via` of the response.
+    #[must_use]
+    pub fn with_via(mut self, pseudonym: &str) -> Self {
+        self.added.push_via(self.head.version(), pseudonym);
+        self
+    }
+
+    /// The fields for the client's hop: what came, in its order, then what was added.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> + Clone {
+        let keeps = |field: &Field<'_>| {
+            let name = field.name;
+            !ends_at_hop(name) && !is_alike(name, PEER_FIELD) && !self.nominated.contains(name)
+        };
+        let kept = self.head.fields().iter().filter(keeps);
+        kept.chain(self.added.iter())
+    }
+
+    /// The value of `Upgrade` in a 101, if it grants protocols that `offered`, the value that the request was passed on
+    /// with, holds. A server must not switch to any other (RFC 9110, section 7.8).
+    #[must_use]
+    pub fn upgrade(&self, offered: &[u8]) -> Option<&'a [u8]> {
+        let granted = single_upgrade(self.head.fields())?;
+        let was_offered =
+            |name: &[u8]| protocol_names(offered).any(|one| one.eq_ignore_ascii_case(name));
+        // Compared by name: servers answer `WebSocket` to `websocket`, and leave versions out.
+        let mut names = protocol_names(granted).peekable();
+        (names.peek().is_some() && names.all(was_offered)).then_some(granted)
+    }
+}
+
+/// The target as the server of the target has to get it: in origin-form, or `*` (RFC 9112, sections 3.2.1 and 3.2.4).
+///
+/// # Errors
+///
+/// [`RouteError::TargetForm`] for an absolute target whose scheme is not `http` or `https`: a server that takes it may
+/// be asked to fetch anything.
+pub fn origin_form<'a>(method: &str, target: &'a str) -> Result<Cow<'a, str>, RouteError> {
+    if target.starts_with('/') || target == "*" {
+        return Ok(target.into());
+    }
+    match split_absolute(target) {
+        Some((_, "")) if method == "OPTIONS" => Ok("*".into()),
+        Some((_, path)) if path.starts_with('/') => Ok(path.into()),
+        // RFC 9110, section 4.2.3: an empty path is the path "/".
+        Some((_, query)) => Ok(format!("/{query}").into()),
+        None => Err(RouteError::TargetForm {
+            target: excerpt(target),
+        }),
+    }
+}
+
+/// The value of `Upgrade`, if there is exactly one, and not a very long one.
+fn single_upgrade(fields: &Fields) -> Option<&[u8]> {
+    let mut lines = fields.get_all("Upgrade");
+    let protocols = lines.next()?;
+    (lines.next().is_none() && protocols.len() <= MAX_UPGRADE).then_some(protocols)
+}
+
+/// The names in a list of protocols, `name` or `name/version` each (RFC 9110, section 7.8).
+fn protocol_names(protocols: &[u8]) -> impl Iterator<Item = &[u8]> {
+    tokens(protocols).filter_map(|protocol| protocol.split(|&byte| byte == b'/').next())
+}
+
+/// Fields that a proxy adds: names of this file, and values in one buffer.
+#[derive(Clone, Debug, Default)]
+struct Added {
+    values: Vec<u8>,
+    /// Each name, and where its value ends; it begins where the one before ends.
+    lines: SmallVec<[(&'static str, usize); 5]>,
+}
+
+impl Added {
+    /// More than all fields of one request take, unless a client sent long ones to append to.
+    const CAPACITY: usize = 256;
+
+    fn push(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.values.capacity() == 0 {
+            self.values.reserve(Self::CAPACITY);
+        }
+        write(&mut self.values);
+        self.lines.push((name, self.values.len()));
+    }
+
+    /// Adds one field with what several lines said before, and one item more.
+    fn push_to_list<'v>(
+        &mut self,
+        name: &'static str,
+        before: impl Iterator<Item = &'v [u8]>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.push(name, |value| {
+            for line in before.filter(|line| !line.is_empty()) {
+                value.extend_from_slice(line);
+                value.extend_from_slice(b", ");
+            }
+            write(value);
+        });
+    }
+
+    fn push_via(&mut self, received: Version, pseudonym: &str) {
+        let version = match received {
+            Version::Http10 => "1.0",
+            Version::Http11 => "1.1",
+        };
+        self.push(VIA, |value| {
+            let _infallible = write!(value, "{version} {pseudonym}");
+        });
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.lines.iter().any(|(one, _)| *one == name)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Field<'_>> + Clone {
+        let mut start = 0;
+        self.lines.iter().map(move |&(name, end)| {
+            let value = &self.values[start..end];
+            start = end;
+            Field { name, value }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h1::{Decoder, Limits, Server, Step};
+
+    /// A head as it comes over the wire, from its lines.
+    fn request(lines: &[&str]) -> RequestHead {
+        let text = format!("{}\r\n\r\n", lines.join("\r\n"));
+        let mut decoder = Decoder::<Server>::new(Limits::default().into());
+        match decoder.decode(text.as_bytes()) {
+            Ok((_, Step::Head(head))) => head,
+            other => panic!("{lines:?}: {other:?}"),
+        }
+    }
+
+    fn response(status: u16, fields: &[(&str, &str)]) -> ResponseHead {
+        fields
+            .iter()
+            .try_fold(ResponseHead::new(status).unwrap(), |head, (name, value)| {
+                head.with_field(name, value)
+            })
+            .unwrap()
+    }
+
+    fn lines<'a>(fields: impl Iterator<Item = Field<'a>>) -> Vec<String> {
+        fields
+            .map(|field| format!("{}: {}", field.name, field.value.escape_ascii()))
+            .collect()
+    }
+
+    fn host(value: &str) -> HostValue {
+        value.parse().unwrap()
+    }
+
+    #[test]
+    fn everything_else_is_passed_on_as_it_came() {
+        let head = request(&[
+            "GET /a%2F//b HTTP/1.1",
+            "hOST: example.org",
+            "X-A: 1",
+            "accept: */*",
+            "x-a: 2",
+            "Cookie: a=\u{e9}; b=\"x, y\"",
+            "Empty:",
+            "Expect: 100-continue",
+            "Trailer: X-Sum",
+            "Forwarded: for=1.2.3.4",
+            "X-Forwarded-For: 1.2.3.4",
+            "Via: 1.1 a",
+            "Host2: x",
+        ]);
+        let rewrite = RequestRewrite::new(&head);
+        assert!(rewrite.fields().eq(head.fields().iter()));
+        assert_eq!(rewrite.fields().count(), 12);
+    }
+
+    #[test]
+    fn what_concerns_one_hop_ends_there() {
+        let head = request(&[
+            "POST / HTTP/1.1",
+            "Host: h",
+            "Connection: close, X-One,, x-TWO",
+            "connection: KEEP-ALIVE, te, Host, Content-Length, X-Forwarded-For, forwarded, Via",
+            "Keep-Alive: timeout=5",
+            "Proxy-Connection: keep-alive",
+            "TE: trailers, deflate",
+            "Upgrade: websocket",
+            "Content-Length: 3",
+            "Proxy-Authorization: Basic eA==",
+            "x-one: 1",
+            "X-One-More: 1",
+            "X-TWO: 1",
+            "X-tWo: 2",
+            "X-Forwarded-For: 1.2.3.4",
+            "Forwarded: for=1.2.3.4",
+            "Via: 1.1 a",
+            "Authorization: Basic eA==",
+        ]);
+        assert_eq!(
+            lines(RequestRewrite::new(&head).fields()),
+            [
+                "Host: h",
+                "X-One-More: 1",
+                "X-Forwarded-For: 1.2.3.4",
+                "Forwarded: for=1.2.3.4",
+                "Via: 1.1 a",
+                "Authorization: Basic eA==",
+            ]
+        );
+        let head = response(
+            200,
+            &[
+                ("Server", "x"),
+                ("Connection", "x-hop"),
+                ("Transfer-Encoding", "chunked"),
+                ("Keep-Alive", "timeout=5"),
+                ("Upgrade", "h2,h2c"),
+                ("X-Hop", "1"),
+                ("Proxy-Authenticate", "Basic"),
+                ("Proxy-Authentication-Info", "x"),
+                ("Set-Cookie", "a"),
+                ("Set-Cookie", "b"),
+                ("X_Libp2p_Peer", "somebody"),
+                ("WWW-Authenticate", "Basic"),
+            ],
+        );
+        assert_eq!(
+            lines(ResponseRewrite::new(&head).with_via("us").fields()),
+            [
+                "Server: x",
+                "Set-Cookie: a",
+                "Set-Cookie: b",
+                "WWW-Authenticate: Basic",
+                "Via: 1.1 us",
+            ]
+        );
+    }
+
+    #[test]
+    fn nobody_else_says_who_the_peer_is() {
+        let peer: PeerId = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
+            .parse()
+            .unwrap();
+        for spoof in [
+            "X-Libp2p-Peer",
+            "x-libp2p-peer",
+            "X_LIBP2P_PEER",
+            "X_Libp2p-Peer",
+            "x-libp2p_peer",
+            "X.Libp2p.Peer",
+            "X-Libp2p~Peer",
+        ] {
+            let spoofed = format!("{spoof}: {peer}");
+            // Named in Connection it would go for that reason alone.
+            for option in ["close", spoof] {
+                let option = format!("Connection: {option}");
+                let head = request(&["GET / HTTP/1.1", "Host: h", &spoofed, &option, &spoofed]);
+                assert_eq!(lines(RequestRewrite::new(&head).fields()), ["Host: h"]);
+                assert_eq!(
+                    lines(RequestRewrite::new(&head).with_peer(&peer).fields()),
+                    ["Host: h".to_string(), format!("X-Libp2p-Peer: {peer}")]
+                );
+            }
+            let head = response(200, &[(spoof, "x")]);
+            assert_eq!(ResponseRewrite::new(&head).fields().count(), 0);
+        }
+        for other in [
+            "X-Libp2p-Peers",
+            "XX-Libp2p-Peer",
+            "XaLibp2p-Peer",
+            "X-Libp2p-PeerX",
+        ] {
+            let head = request(&["GET / HTTP/1.1", "Host: h", &format!("{other}: x")]);
+            assert_eq!(RequestRewrite::new(&head).fields().count(), 2, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_service_learns_how_the_client_came() {
+        use ForwardedMode as M;
+        let v4: IpAddr = "127.0.0.1".parse().unwrap();
+        let mapped: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
+        let v6: IpAddr = "2001:db8::1".parse().unwrap();
+        let ours = |address: &str| {
+            vec![
+                format!("X-Forwarded-For: {address}"),
+                "X-Forwarded-Host: h:1".into(),
+                "X-Forwarded-Proto: http".into(),
+            ]
+        };
+        let sent = [
+            "GET / HTTP/1.1",
+            "Host: h:1",
+            "X-Forwarded-For: 1.1.1.1",
+            "x-forwarded-for:",
+            "X-Forwarded-Proto: https",
+            "x-forwarded-for: 2.2.2.2,3.3.3.3",
+            "X_Forwarded_For: 4.4.4.4",
+            "Forwarded: for=5.5.5.5",
+        ];
+        let appended = vec![
+            "Forwarded: for=5.5.5.5".to_string(),
+            "X-Forwarded-For: 1.1.1.1, 2.2.2.2,3.3.3.3, 2001:db8::1".into(),
+            "X-Forwarded-Host: h:1".into(),
+            "X-Forwarded-Proto: https, http".into(),
+        ];
+        let unchanged = request(&sent);
+        for (mode, client, lines_sent, expected) in [
+            (M::Replace, v4, &sent[..2], ours("127.0.0.1")),
+            (M::Replace, mapped, &sent, ours("10.0.0.1")),
+            (M::Append, v4, &sent[..2], ours("127.0.0.1")),
+            (M::Append, v6, &sent, appended),
+            (M::Off, v4, &sent[..2], vec![]),
+            (M::Off, v4, &sent, lines(unchanged.fields().iter().skip(1))),
+        ] {
+            let head = request(lines_sent);
+            let rewrite = RequestRewrite::new(&head).with_forwarded(mode, client, "http");
+            let found = lines(rewrite.fields().skip(1));
+            assert_eq!(found, expected, "{mode:?}");
+        }
+        // Without a Host of its own, a proxy knows nothing better than what one before it has said.
+        let head = request(&["GET / HTTP/1.0", "X-Forwarded-Host: a"]);
+        let rewrite = RequestRewrite::new(&head).with_forwarded(M::Append, v4, "http");
+        assert_eq!(lines(rewrite.fields())[0], "X-Forwarded-Host: a");
+        let rewrite = RequestRewrite::new(&head).with_forwarded(M::Replace, v4, "http");
+        assert_eq!(rewrite.fields().count(), 2);
+    }
+
+    #[test]
+    fn host_follows_the_policy() {
+        use HostPolicy as P;
+        let own = host("server:3000");
+        let fixed = P::Fixed(host("fixed.example"));
+        let sent = ["GET / HTTP/1.1", "A: 1", "hosT: h:1", "B: 2"];
+        let bare = ["GET / HTTP/1.0", "A: 1"];
+        let absolute = ["GET http://abs:2/x HTTP/1.0", "A: 1"];
+        for (head, policy, expected) in [
+            (&sent[..], &P::Preserve, &["A: 1", "hosT: h:1", "B: 2"][..]),
+            (&sent, &P::Target, &["A: 1", "hosT: server:3000", "B: 2"]),
+            (&sent, &fixed, &["A: 1", "hosT: fixed.example", "B: 2"]),
+            (&bare, &P::Preserve, &["Host: server:3000", "A: 1"]),
+            (&bare, &P::Target, &["Host: server:3000", "A: 1"]),
+            (&bare, &fixed, &["Host: fixed.example", "A: 1"]),
+            (&absolute, &P::Preserve, &["Host: abs:2", "A: 1"]),
+            (&absolute, &P::Target, &["Host: server:3000", "A: 1"]),
+        ] {
+            let head = request(head);
+            let rewrite = RequestRewrite::new(&head).with_host(policy, &own);
+            assert_eq!(lines(rewrite.fields()), expected, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn via_is_appended() {
+        for (version, expected) in [("1.0", "Via: 1.0 us"), ("1.1", "Via: 1.1 us")] {
+            let first = format!("GET / HTTP/{version}");
+            let head = request(&[&first, "Host: h", "Via: 1.1 a"]);
+            let found = lines(RequestRewrite::new(&head).with_via("us").fields());
+            assert_eq!(found, ["Host: h", "Via: 1.1 a", expected]);
+        }
+    }
+
+    #[test]
+    fn an_expectation_of_http_1_0_ends_here() {
+        for (version, expected) in [("1.0", 1), ("1.1", 2)] {
+            let first = format!("POST / HTTP/{version}");
+            let head = request(&[
+                &first,
+                "Host: h",
+                "eXpect: 100-continue",
+                "Content-Length: 1",
+            ]);
+            assert_eq!(RequestRewrite::new(&head).fields().count(), expected);
+        }
+    }
+
+    #[test]
+    fn upgrades_that_are_passed_on() {
+        let many = format!("Upgrade: {}", "a,".repeat(129));
+        for (fields, expected) in [
+            (&["Upgrade: websocket"][..], Some("websocket")),
+            (&["upgrade: WebSocket/13, chat"], Some("WebSocket/13, chat")),
+            (&["Upgrade: h2c"], None),
+            (&["Upgrade: websocket, H2C"], None),
+            (&["Upgrade: HTTP/2.0"], None),
+            (&["Upgrade: TLS/1.2, HTTP/1.1"], None),
+            (&["Upgrade: a", "Upgrade: b"], None),
+            (&[&many], None),
+            (&["Upgrade: web socket"], None),
+            (&["Upgrade: websocket", "Content-Length: 1"], None),
+            (&[], None),
+        ] {
+            let mut head = vec!["GET / HTTP/1.1", "Host: h", "Connection: upgrade"];
+            head.extend(fields);
+            let head = request(&head);
+            let rewrite = RequestRewrite::new(&head);
+            assert_eq!(rewrite.upgrade(), expected.map(str::as_bytes), "{fields:?}");
+            assert_eq!(lines(rewrite.fields()), ["Host: h"]);
+        }
+    }
+
+    #[test]
+    fn upgrades_that_are_granted() {
+        for (offered, granted, expected) in [
+            ("websocket", &["websocket"][..], Some("websocket")),
+            ("websocket", &["WebSocket"], Some("WebSocket")),
+            ("a/1, b", &["b"], Some("b")),
+            ("a/1, b", &["a"], Some("a")),
+            ("a/1, b", &["b, A/1"], Some("b, A/1")),
+            ("websocket", &["h2c"], None),
+            ("websocket", &["websocket, h2c"], None),
+            ("websocket", &["websocket", "websocket"], None),
+            ("websocket", &[""], None),
+            ("websocket", &[","], None),
+            ("websocket", &[], None),
+        ] {
+            let fields: Vec<_> = granted.iter().map(|value| ("Upgrade", *value)).collect();
+            let head = response(101, &fields);
+            let found = ResponseRewrite::new(&head).upgrade(offered.as_bytes());
+            assert_eq!(found, expected.map(str::as_bytes), "{offered} {granted:?}");
+        }
+    }
+
+    #[test]
+    fn trailers_are_told_on_request() {
+        for (te, expected) in [
+            ("trailers", true),
+            ("gzip, Trailers", true),
+            ("gzip", false),
+        ] {
+            let te = format!("TE: {te}");
+            let head = request(&["GET / HTTP/1.1", "Host: h", "Connection: TE", &te]);
+            assert_eq!(RequestRewrite::new(&head).te_trailers(), expected, "{te}");
+        }
+    }
+
+    #[test]
+    fn targets_in_origin_form() {
+        for (method, target, expected) in [
+            ("GET", "/a//b?c", Some("/a//b?c")),
+            ("GET", "//h/x", Some("//h/x")),
+            ("OPTIONS", "*", Some("*")),
+            ("GET", "http://h/a//b?c", Some("/a//b?c")),
+            ("GET", "HTTPS://h:1//a", Some("//a")),
+            ("GET", "http://h", Some("/")),
+            ("GET", "http://h?q=/a", Some("/?q=/a")),
+            ("OPTIONS", "http://h", Some("*")),
+            ("OPTIONS", "http://h/", Some("/")),
+            ("OPTIONS", "http://h?q", Some("/?q")),
+            ("GET", "ftp://h/a", None),
+            ("GET", "file:///a", None),
+            ("GET", "h:80", None),
+        ] {
+            let found = origin_form(method, target).ok();
+            assert_eq!(found.as_deref(), expected, "{method} {target}");
+        }
+    }
+}

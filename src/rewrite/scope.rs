@@ -1,0 +1,176 @@
+//! Which fields go no further than this hop, and which may only be set by a proxy?
+
+use std::cmp::Ordering;
+
+use smallvec::SmallVec;
+
+use super::via::VIA;
+use crate::h1::{Fields, is_allowed_trailer, tokens};
+
+/// The field that tells a service which peer sent the request. Its value is proved by the connection to that peer.
+pub const PEER_FIELD: &str = "X-Libp2p-Peer";
+
+pub(super) const FORWARDED_FOR: &str = "X-Forwarded-For";
+pub(super) const FORWARDED_HOST: &str = "X-Forwarded-Host";
+pub(super) const FORWARDED_PROTO: &str = "X-Forwarded-Proto";
+/// What the three before are called in RFC 7239.
+pub(super) const FORWARDED: &str = "Forwarded";
+
+/// Fields that concern one hop (RFC 9110, section 7.6.1), and those of the framing, which the encoder writes anew for
+/// the next hop.
+const ENDS_HERE: [&str; 10] = [
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Connection",
+    "TE",
+    "Upgrade",
+    "Transfer-Encoding",
+    "Content-Length",
+    "Proxy-Authenticate",
+    "Proxy-Authentication-Info",
+    "Proxy-Authorization",
+];
+
+/// Fields that a `Connection` option never removes. Who could make a proxy drop them would change where a request
+/// goes or hide where it came from.
+const PROTECTED: [&str; 8] = [
+    "Host",
+    "Content-Length",
+    "Transfer-Encoding",
+    FORWARDED,
+    FORWARDED_FOR,
+    FORWARDED_HOST,
+    FORWARDED_PROTO,
+    VIA,
+];
+
+/// Fields that a proxy refuses as trailers, beside those that no recipient takes: a server that merges trailers into
+/// the head would act on them for routing, caching and control (RFC 9110, section 6.5.1).
+const NOT_IN_TRAILERS: [&str; 14] = [
+    "Age",
+    "Date",
+    "Expires",
+    "Location",
+    "Pragma",
+    "Proxy-Authentication-Info",
+    "Retry-After",
+    "Vary",
+    "Warning",
+    FORWARDED,
+    FORWARDED_FOR,
+    FORWARDED_HOST,
+    FORWARDED_PROTO,
+    VIA,
+];
+
+/// The trailers that may be passed on: those that mean nothing to the framing, the routing, or the identity of anybody
+/// (RFC 9110, section 6.5.1).
+#[must_use]
+pub fn allowed_trailers(trailers: Fields) -> Fields {
+    if trailers.iter().all(|field| may_be_trailer(field.name)) {
+        return trailers;
+    }
+    let mut allowed = Fields::default();
+    for field in trailers.iter().filter(|field| may_be_trailer(field.name)) {
+        allowed
+            .push(field.name, field.value)
+            .expect("a field of one list is valid in another");
+    }
+    allowed
+}
+
+fn may_be_trailer(name: &str) -> bool {
+    let is_refused = || {
+        NOT_IN_TRAILERS
+            .iter()
+            .any(|one| one.eq_ignore_ascii_case(name))
+    };
+    is_allowed_trailer(name) && !is_alike(name, PEER_FIELD) && !is_refused()
+}
+
+pub(super) fn ends_at_hop(name: &str) -> bool {
+    ENDS_HERE.iter().any(|one| one.eq_ignore_ascii_case(name))
+}
+
+/// Whether a server may take `name` for `own`. Through CGI, and in all that learned from it, `-` and `_` are the same
+/// in a name, and to some servers so is every other character that is no letter or digit.
+pub(super) fn is_alike(name: &str, own: &str) -> bool {
+    name.len() == own.len()
+        && name.bytes().zip(own.bytes()).all(|(one, other)| {
+            one.eq_ignore_ascii_case(&other) || (other == b'-' && !one.is_ascii_alphanumeric())
+        })
+}
+
+/// The fields that the `Connection` of a message names, and which therefore end at this hop (RFC 9110, section 7.6.1).
+#[derive(Clone, Debug)]
+pub(super) struct Nominated<'a> {
+    /// Sorted, so that a head full of options costs no more than its length and a logarithm.
+    pub(super) names: SmallVec<[&'a [u8]; 4]>,
+}
+
+impl<'a> Nominated<'a> {
+    pub(super) fn new(fields: &'a Fields) -> Self {
+        let is_protected = |option: &&[u8]| {
+            PROTECTED
+                .iter()
+                .any(|one| option.eq_ignore_ascii_case(one.as_bytes()))
+        };
+        let options = fields.get_all("Connection").flat_map(tokens);
+        let mut names: SmallVec<[&[u8]; 4]> =
+            options.filter(|option| !is_protected(option)).collect();
+        names.sort_unstable_by(|one, other| compare(one, other));
+        Self { names }
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        let found = self
+            .names
+            .binary_search_by(|option| compare(option, name.as_bytes()));
+        found.is_ok()
+    }
+}
+
+/// The order of names without regard to case.
+fn compare(one: &[u8], other: &[u8]) -> Ordering {
+    let other = other.iter().map(u8::to_ascii_lowercase);
+    one.iter().map(u8::to_ascii_lowercase).cmp(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailers_that_are_passed_on() {
+        let mut trailers = Fields::default();
+        for name in ["X-Sum", "grpc-status", "ETag", "x-sum", "Server-Timing"] {
+            trailers.push(name, "1").unwrap();
+        }
+        assert_eq!(allowed_trailers(trailers.clone()), trailers);
+        let expected = trailers.clone();
+        let ours = [PEER_FIELD, "x_libp2p_peer", "cOOkie"];
+        for name in ENDS_HERE.iter().chain(&NOT_IN_TRAILERS).chain(&ours) {
+            trailers.push(name, "1").unwrap();
+        }
+        assert_eq!(allowed_trailers(trailers), expected);
+    }
+
+    /// Many options times many fields must not multiply.
+    #[test]
+    fn options_are_looked_up_not_walked_through() {
+        let options: Vec<_> = (0..5_000).rev().map(|n| format!("o{n:04}")).collect();
+        let mut fields = Fields::default();
+        fields.push("Connection", options.join(",")).unwrap();
+        let nominated = Nominated::new(&fields);
+        assert_eq!(nominated.names.len(), 5_000);
+        assert!(nominated.names.is_sorted());
+        for (name, expected) in [
+            ("O0000", true),
+            ("o4999", true),
+            ("o5000", false),
+            ("o", false),
+        ] {
+            assert_eq!(nominated.contains(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The services of this node: which protocols they are offered under, and who answers their requests.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use futures::channel::mpsc;
+use libp2p_swarm::StreamProtocol;
+
+use crate::{
+    config::Config,
+    event::ServiceTaken,
+    inbound::Inbound,
+    service::{Protocol, ServiceName},
+};
+
+/// All services of the node. Read by every connection, changed at run time.
+pub(crate) struct Services {
+    config: Arc<Config>,
+    table: RwLock<Table>,
+    generation: AtomicU64,
+}
+
+#[derive(Default)]
+struct Table {
+    services: HashMap<ServiceName, Arc<Service>>,
+    by_protocol: HashMap<StreamProtocol, Arc<Service>>,
+    protocols: Arc<[StreamProtocol]>,
+}
+
+/// One service.
+pub(crate) struct Service {
+    pub(crate) name: ServiceName,
+    /// Tells a service from a later one of the same name.
+    generation: u64,
+    sink: Sink,
+}
+
+/// Who answers.
+enum Sink {
+    /// The application, by swarm events.
+    Events,
+    /// A task, through a bounded queue.
+    Queue(Mutex<mpsc::Sender<Box<Inbound>>>),
+}
+
+impl Services {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
+        Self {
+            config,
+            table: RwLock::default(),
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    /// The protocols that inbound streams may negotiate.
+    pub(crate) fn protocols(&self) -> Arc<[StreamProtocol]> {
+        Arc::clone(&self.read().protocols)
+    }
+
+    /// The service behind a negotiated protocol, unless it has been removed since.
+    pub(crate) fn find(&self, protocol: &StreamProtocol) -> Option<Arc<Service>> {
+        self.read().by_protocol.get(protocol).cloned()
+    }
+
+    /// Adds a service whose requests are reported as events.
+    pub(crate) fn add(&self, name: ServiceName) -> Result<(), ServiceTaken> {
+        self.insert(name, Sink::Events).map(|_| ())
+    }
+
+    /// Adds a service whose requests go to a queue.
+    pub(crate) fn add_queue(
+        &self,
+        name: ServiceName,
+    ) -> Result<(u64, mpsc::Receiver<Box<Inbound>>), ServiceTaken> {
+        // The channel holds one more than its buffer for its only sender.
+        let buffer = self.config.max_queued_requests().saturating_sub(1);
+        let (sender, receiver) = mpsc::channel(buffer);
+        let generation = self.insert(name, Sink::Queue(Mutex::new(sender)))?;
+        Ok((generation, receiver))
+    }
+
+    fn insert(&self, name: ServiceName, sink: Sink) -> Result<u64, ServiceTaken> {
+        let mut table = self.write();
+        if table.services.contains_key(&name) {
+            return Err(ServiceTaken(name));
+        }
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed);
+        let service = Service {
+            name: name.clone(),
+            generation,
+            sink,
+        };
+        table.services.insert(name, Arc::new(service));
+        table.rebuild(&self.config);
+        Ok(generation)
+    }
+
+    /// Removes a service, or, with a `generation`, just the one that this generation stands for.
+    pub(crate) fn remove(&self, name: &ServiceName, generation: Option<u64>) -> bool {
+        let mut table = self.write();
+        let found = table.services.get(name).is_some_and(|service| {
+            generation.is_none_or(|generation| generation == service.generation)
+        });
+        if found {
+            table.services.remove(name);
+            table.rebuild(&self.config);
+        }
+        found
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn rebuild(&mut self, config: &Config) {
+        self.by_protocol.clear();
+        for (name, service) in &self.services {
+            let own = Protocol::Service(name.clone());
+            let kubo = config
+                .kubo_names()
+                .then(|| Protocol::KuboService(name.clone()));
+            let aliases = config
+                .aliases()
+                .filter(|(_, target)| *target == name)
+                .map(|(alias, _)| alias.clone());
+            for protocol in [own].into_iter().chain(kubo).chain(aliases) {
+                self.by_protocol
+                    .insert(protocol.stream_protocol(), Arc::clone(service));
+            }
+        }
+        self.protocols = self.by_protocol.keys().cloned().collect();
+    }
+}
+
+impl Service {
+    /// Hands a request to the task that answers for this service.
+    pub(crate) fn deliver(&self, inbound: Box<Inbound>) -> Result<(), Undelivered> {
+        let Sink::Queue(sender) = &self.sink else {
+            return Err(Undelivered::ByEvent(inbound));
+        };
+        let mut sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
+        sender.try_send(inbound).map_err(|error| {
+            if error.is_full() {
+                Undelivered::Full(error.into_inner())
+            } else {
+                Undelivered::Gone(error.into_inner())
+            }
+        })
+    }
+}
+
+/// Why no queue took a request.
+pub(crate) enum Undelivered {
+    /// The service answers by events.
+    ByEvent(Box<Inbound>),
+    /// The queue is full.
+    Full(Box<Inbound>),
+    /// The service has just been removed.
+    Gone(Box<Inbound>),
+}

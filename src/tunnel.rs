@@ -1,0 +1,137 @@
+//! The stream after an upgrade: bytes in both directions that nobody interprets.
+
+use std::{
+    any::Any,
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use futures::{AsyncRead, AsyncWrite};
+
+use crate::{
+    config::Config,
+    error::{ExchangeError, Wait},
+    h1::Role,
+    hop::{ReadBuffer, Reader, Writer},
+    io::Io,
+    timer::Watchdog,
+};
+
+/// A stream that switched protocols (RFC 9110 section 7.8), a WebSocket for example.
+///
+/// Bytes that arrived behind the head are read first. A tunnel that carries nothing in either direction for
+/// [`Config::tunnel_timeout`] fails with [`io::ErrorKind::TimedOut`]. Close it before dropping it: a stream that is
+/// dropped open is reset, and what it wrote last may be lost.
+pub struct Upgraded {
+    io: Io,
+    read: ReadBuffer,
+    unwritten: BytesMut,
+    watchdog: Watchdog,
+    config: Arc<Config>,
+    /// Holds the place of the stream among those of its connection.
+    _seat: Box<dyn Any + Send>,
+}
+
+impl Upgraded {
+    pub(crate) fn new<R: Role>(
+        reader: Reader<R>,
+        writer: Writer<R>,
+        config: Arc<Config>,
+        seat: Box<dyn Any + Send>,
+    ) -> Self {
+        let (io, read) = reader.into_parts();
+        let (_, unwritten) = writer.into_parts();
+        Self {
+            io,
+            read,
+            unwritten,
+            watchdog: Watchdog::default(),
+            config,
+            _seat: seat,
+        }
+    }
+
+    /// Waits until there are bytes to take from [`data`](Self::data), or the peer has ended its direction.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if !self.read.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        match self.read.poll_fill(&self.io, cx, 0) {
+            Poll::Ready(result) => {
+                self.watchdog.progress();
+                Poll::Ready(result.map(|count| count > 0))
+            }
+            Poll::Pending => {
+                let limit = self.config.tunnel_timeout();
+                ready!(self.watchdog.poll_expired(cx, limit));
+                let wait = Wait::Tunnel;
+                Poll::Ready(Err(ExchangeError::Timeout { wait, limit }.into()))
+            }
+        }
+    }
+
+    pub(crate) fn data(&self) -> &[u8] {
+        self.read.filled()
+    }
+
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.read.consume(count);
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unwritten.is_empty() {
+            let count = ready!(self.io.poll_write(cx, &self.unwritten))?;
+            self.unwritten.advance(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Upgraded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if !ready!(self.poll_fill(cx))? {
+            return Poll::Ready(Ok(0));
+        }
+        let data = self.data();
+        let count = data.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&data[..count]);
+        self.consume(count);
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl AsyncWrite for Upgraded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_drain(cx))?;
+        let count = ready!(self.io.poll_write(cx, data))?;
+        self.watchdog.progress();
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        self.io.poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        self.io.poll_close(cx)
+    }
+}
+
+impl fmt::Debug for Upgraded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgraded").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! Do the seeds of the fuzzers hold? Replays them without a fuzzer, regressions included.
+
+#[path = "../fuzz/invariants.rs"]
+mod invariants;
+#[path = "../fuzz/proxy.rs"]
+mod proxy;
+#[path = "../fuzz/transcript.rs"]
+mod transcript;
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What panics if it does not hold of some bytes.
+type Invariant = fn(&[u8]);
+
+/// The fuzz targets and their invariants.
+const TARGETS: &[(&str, Invariant)] = &[
+    ("request_head", invariants::request_head),
+    ("response_head", invariants::response_head),
+    ("chunked", invariants::chunked),
+    ("connection", invariants::connection),
+    ("rewrite", proxy::rewrite),
+    ("route", proxy::route),
+];
+
+#[test]
+fn every_seed_holds() {
+    for (name, invariant) in TARGETS {
+        let folder = fuzz().join("seeds").join(name);
+        let seeds = entries(&folder);
+        assert!(!seeds.is_empty(), "{} has no seeds", folder.display());
+        for seed in seeds {
+            // The name of the seed, should it fail.
+            println!("{}", seed.display());
+            invariant(&fs::read(&seed).expect("a readable seed"));
+        }
+    }
+}
+
+#[test]
+fn no_target_is_forgotten() {
+    let listed: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).expect("a manifest");
+
+    assert_eq!(names(&fuzz().join("fuzz_targets")), listed);
+    assert_eq!(names(&fuzz().join("seeds")), listed);
+    for name in &listed {
+        assert!(
+            manifest.contains(&format!("name = \"{name}\"")),
+            "{name} is not in the manifest"
+        );
+    }
+}
+
+fn fuzz() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let list = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    list.map(|entry| entry.expect("a readable entry").path())
+        .collect()
+}
+
+/// The names of what is in a folder, without their endings.
+fn names(folder: &Path) -> BTreeSet<String> {
+    let stem = |path: PathBuf| {
+        path.file_stem()
+            .map(OsStr::to_string_lossy)
+            .map(|name| name.into_owned())
+    };
+    entries(folder).into_iter().filter_map(stem).collect()
+}

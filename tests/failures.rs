@@ -1,0 +1,425 @@
+//! What happens when something goes wrong: one test for every failure that is reported, each with the fault injected.
+
+mod support;
+
+use std::time::Duration;
+
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, future::join_all};
+use libp2p_http_proxy::{
+    Body, Config, Event, ExchangeError, InboundFailure, OutboundFailure, Payload, Request,
+    Response, Wait,
+    h1::{self, Length, Limits, ResponseHead},
+};
+
+use self::support::{Node, Wire, name, within};
+
+const SHORT: Duration = Duration::from_millis(200);
+
+fn get(target: &str) -> Request<Payload> {
+    Request::new("GET", target, "test", ()).expect("is a request")
+}
+
+async fn pair(config: Config) -> (Node, Node) {
+    let client = Node::memory(config.clone()).await;
+    let server = Node::memory(config).await;
+    client.knows(&server).await;
+    (client, server)
+}
+
+fn send(
+    from: &Node,
+    to: &Node,
+) -> impl Future<Output = Result<Response<Body>, OutboundFailure>> + use<> {
+    let (client, peer) = (from.client.clone(), to.peer);
+    async move { within(client.send(peer, name("app"), get("/"))).await }
+}
+
+#[tokio::test]
+async fn a_peer_without_an_address() {
+    let (client, stranger) = (
+        Node::memory(Config::default()).await,
+        Node::memory(Config::default()).await,
+    );
+    assert!(matches!(
+        send(&client, &stranger).await,
+        Err(OutboundFailure::NoAddresses)
+    ));
+}
+
+#[tokio::test]
+async fn a_peer_that_is_not_there() {
+    let client = Node::start(Wire::Tcp, Config::default(), Duration::from_secs(60)).await;
+    let gone = Node::start(Wire::Tcp, Config::default(), Duration::from_secs(60)).await;
+    client.knows(&gone).await;
+    let peer = gone.peer;
+    gone.stop().await;
+    let error = within(client.client.send(peer, name("app"), get("/"))).await;
+    let Err(OutboundFailure::DialFailure { reason }) = error else {
+        panic!("unexpected {error:?}");
+    };
+    assert!(reason.contains("127.0.0.1"), "names the address: {reason}");
+    assert!(!reason.contains('\n'), "one line: {reason}");
+}
+
+#[tokio::test]
+async fn another_peer_at_the_address() {
+    let client = Node::memory(Config::default()).await;
+    let (expected, obtained) = (
+        Node::memory(Config::default()).await,
+        Node::memory(Config::default()).await,
+    );
+    let (peer, address) = (expected.peer, obtained.address.clone());
+    client
+        .with(move |swarm| swarm.behaviour_mut().add_peer_address(peer, address))
+        .await;
+    let error = send(&client, &expected).await;
+    let Err(OutboundFailure::WrongPeerId { obtained: found }) = error else {
+        panic!("unexpected {error:?}");
+    };
+    assert_eq!(found, obtained.peer);
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_fails_the_requests_on_it_at_once() {
+    let (client, server) = pair(Config::default().with_max_outbound_streams(1)).await;
+    let mut requests = server.accept(&name("app")).await;
+    // One is running, and two wait for its stream.
+    let sent: Vec<_> = (0..3).map(|_| send(&client, &server)).collect();
+    let killed = async {
+        let _inbound = requests.next().await.expect("a request");
+        let peer = client.peer;
+        let closed = server
+            .with(move |swarm| swarm.disconnect_peer_id(peer))
+            .await;
+        closed.expect("is connected");
+        // Held until here, so that the responder does not answer.
+        drop(requests);
+    };
+    let (results, ()) = within(async { tokio::join!(join_all(sent), killed) }).await;
+    for result in results {
+        assert!(
+            matches!(
+                result,
+                Err(OutboundFailure::ConnectionClosed
+                    | OutboundFailure::Exchange(ExchangeError::Closed | ExchangeError::Io(_)))
+            ),
+            "unexpected {result:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_does_not_come() {
+    let (client, server) = pair(Config::default().with_response_timeout(Some(SHORT))).await;
+    let mut requests = server.accept(&name("app")).await;
+    let (result, inbound) = tokio::join!(send(&client, &server), requests.next());
+    drop(inbound);
+    assert!(matches!(
+        result,
+        Err(OutboundFailure::Exchange(ExchangeError::Timeout {
+            wait: Wait::Response,
+            limit: SHORT
+        }))
+    ));
+}
+
+#[tokio::test]
+async fn a_body_that_pauses_for_too_long() {
+    let (client, server) = pair(Config::default().with_body_gap_timeout(SHORT)).await;
+    let mut requests = server.accept(&name("app")).await;
+    let serve = tokio::spawn(async move {
+        let inbound = requests.next().await.expect("a request");
+        let head = ResponseHead::new(200).expect("is a head");
+        let started = inbound.responder.start(head, Length::Known(10)).await;
+        let mut body = started.expect("is sent");
+        body.write_all(b"12345").await.expect("is taken");
+        body.flush().await.expect("is sent");
+        std::future::pending::<()>().await;
+        drop(body);
+    });
+    let mut body = send(&client, &server).await.expect("a response").body;
+    let first = within(body.chunk()).await.expect("a chunk");
+    assert_eq!(first.as_deref(), Some(&b"12345"[..]));
+    assert!(matches!(
+        within(body.chunk()).await,
+        Err(ExchangeError::Timeout {
+            wait: Wait::Body,
+            ..
+        })
+    ));
+    serve.abort();
+}
+
+#[tokio::test]
+async fn a_cut_body_never_looks_complete() {
+    for wire in [Wire::Memory, Wire::Tcp, Wire::Quic] {
+        for length in [Length::Known(10), Length::Chunked] {
+            let config = Config::default();
+            let client = Node::start(wire, config.clone(), Duration::from_secs(60)).await;
+            let mut server = Node::start(wire, config, Duration::from_secs(60)).await;
+            client.knows(&server).await;
+            server.add_service(&name("app")).await;
+            let peer = server.peer;
+            let serve = async {
+                let Event::Request { responder, .. } = server.event().await else {
+                    panic!("a request comes first");
+                };
+                let head = ResponseHead::new(200).expect("is a head");
+                let mut body = responder.start(head, length).await.expect("is sent");
+                body.write_all(b"12345").await.expect("is taken");
+                body.flush().await.expect("is sent");
+                drop(body);
+                let Event::InboundFailure { error, .. } = server.event().await else {
+                    panic!("the cut is reported");
+                };
+                assert!(matches!(error, InboundFailure::ResponseIncomplete));
+            };
+            let sent = client.client.send(peer, name("app"), get("/"));
+            let receive = async {
+                let response = sent.await.expect("a response");
+                response.body.collect(100).await
+            };
+            let (result, ()) = within(async { tokio::join!(receive, serve) }).await;
+            assert!(
+                matches!(
+                    result,
+                    Err(ExchangeError::Malformed(h1::Error::Truncated) | ExchangeError::Io(_))
+                ),
+                "{wire:?} {length:?}: {result:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_dies_in_the_middle_of_a_body() {
+    for wire in [Wire::Tcp, Wire::Quic] {
+        let config = Config::default();
+        let client = Node::start(wire, config.clone(), Duration::from_secs(60)).await;
+        let server = Node::start(wire, config, Duration::from_secs(60)).await;
+        client.knows(&server).await;
+        let mut requests = server.accept(&name("app")).await;
+        let sent = client.client.send(server.peer, name("app"), get("/"));
+        let serve = async {
+            let inbound = requests.next().await.expect("a request");
+            let head = ResponseHead::new(200).expect("is a head");
+            let mut body = inbound
+                .responder
+                .start(head, Length::Chunked)
+                .await
+                .expect("is sent");
+            body.write_all(b"12345").await.expect("is taken");
+            body.flush().await.expect("is sent");
+            body
+        };
+        let (response, writer) = within(async { tokio::join!(sent, serve) }).await;
+        let mut body = response.expect("a response").body;
+        let first = within(body.chunk()).await.expect("a chunk");
+        assert_eq!(first.as_deref(), Some(&b"12345"[..]));
+        server.stop().await;
+        drop(writer);
+        let rest = within(body.chunk()).await;
+        assert!(rest.is_err(), "{wire:?}: a cut body ended with {rest:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_was_given_up_closes_the_stream_after_the_response() {
+    let (client, server) = pair(Config::default()).await;
+    let mut requests = server.accept(&name("app")).await;
+    tokio::spawn(async move {
+        while let Some(inbound) = requests.next().await {
+            drop(inbound.request.body);
+            let response = Response::new(413, "too much").expect("is a response");
+            inbound.responder.send(response).await.expect("is sent");
+        }
+    });
+    for _ in 0..3 {
+        // More than any window on the way, so that it cannot all have arrived.
+        let endless = Payload::reader(futures::io::repeat(b'x'), None);
+        let request = Request::new("POST", "/", "test", endless).expect("is a request");
+        let sent = client.client.send(server.peer, name("app"), request);
+        let response = within(sent).await.expect("a response");
+        assert_eq!(response.head.status(), 413);
+        let close = response.head.fields().get("Connection");
+        assert_eq!(
+            close,
+            Some(&b"close"[..]),
+            "the stream cannot be used again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn more_requests_than_may_wait() {
+    let config = Config::default()
+        .with_max_outbound_streams(1)
+        .with_max_waiting_requests(2);
+    let (client, server) = pair(config).await;
+    let mut requests = server.accept(&name("app")).await;
+    let sent: Vec<_> = (0..6).map(|_| send(&client, &server)).collect();
+    let serve = async {
+        for _ in 0..2 {
+            let inbound = requests.next().await.expect("a request");
+            let response = Response::new(200, ()).expect("is a response");
+            inbound.responder.send(response).await.expect("is sent");
+        }
+    };
+    let (results, ()) = within(async { tokio::join!(join_all(sent), serve) }).await;
+    let refused = |result: &&Result<_, _>| matches!(result, Err(OutboundFailure::TooManyWaiting));
+    assert_eq!(results.iter().filter(refused).count(), 4);
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 2);
+}
+
+#[tokio::test]
+async fn more_requests_than_a_service_queues() {
+    let (client, mut server) = pair(Config::default().with_max_queued_requests(1)).await;
+    let mut requests = server.accept(&name("app")).await;
+    let sent = [send(&client, &server), send(&client, &server)].map(Box::pin);
+    // Nobody takes the one that came first, so the other one finds the queue full.
+    let (refused, _, waiting) = within(futures::future::select_all(sent)).await;
+    let refused = refused.expect("a response");
+    assert_eq!(refused.head.status(), 503);
+    let retry = refused.head.fields().get("Retry-After");
+    assert_eq!(retry, Some(&b"1"[..]));
+    let inbound = within(requests.next()).await.expect("a request");
+    let response = Response::new(200, ()).expect("is a response");
+    within(inbound.responder.send(response))
+        .await
+        .expect("is sent");
+    for answered in join_all(waiting).await {
+        assert_eq!(answered.expect("a response").head.status(), 200);
+    }
+    let Event::InboundFailure { error, .. } = server.event().await else {
+        panic!("the refusal is reported");
+    };
+    assert!(matches!(error, InboundFailure::QueueFull));
+}
+
+#[tokio::test]
+async fn more_streams_than_a_limit_allows() {
+    let limits = [
+        Config::default().with_max_inbound_streams_per_connection(2),
+        Config::default().with_max_inbound_streams_per_peer(2),
+        Config::default().with_max_inbound_streams(2),
+    ];
+    for config in limits {
+        let client = Node::memory(Config::default()).await;
+        let mut server = Node::memory(config).await;
+        client.knows(&server).await;
+        let mut requests = server.accept(&name("app")).await;
+        let sent: Vec<_> = (0..5).map(|_| send(&client, &server)).collect();
+        let serve = async {
+            let first = requests.next().await.expect("a request");
+            let second = requests.next().await.expect("a request");
+            for _ in 0..3 {
+                let Event::InboundFailure { error, .. } = server.event().await else {
+                    panic!("refusals are reported");
+                };
+                assert!(matches!(error, InboundFailure::TooManyStreams));
+            }
+            for inbound in [first, second] {
+                let response = Response::new(200, ()).expect("is a response");
+                inbound.responder.send(response).await.expect("is sent");
+            }
+        };
+        let sent = join_all(sent);
+        let (results, ()) = within(async { tokio::join!(sent, serve) }).await;
+        let mut statuses: Vec<_> = results
+            .iter()
+            .map(|result| result.as_ref().expect("a response").head.status())
+            .collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 200, 503, 503, 503]);
+    }
+}
+
+#[tokio::test]
+async fn a_running_exchange_keeps_its_connection_and_an_idle_stream_does_not() {
+    let idle = Duration::from_millis(100);
+    let client = Node::start(Wire::Tcp, Config::default(), idle).await;
+    let server = Node::start(Wire::Tcp, Config::default(), idle).await;
+    client.knows(&server).await;
+    let mut requests = server.accept(&name("app")).await;
+
+    let sent = client.client.send(server.peer, name("app"), get("/"));
+    let serve = async {
+        let inbound = requests.next().await.expect("a request");
+        // Several times as long as an idle connection lives.
+        tokio::time::sleep(5 * idle).await;
+        let response = Response::new(200, "late").expect("is a response");
+        inbound.responder.send(response).await.expect("is sent");
+    };
+    let (response, ()) = within(async { tokio::join!(sent, serve) }).await;
+    let body = within(response.expect("a response").body.collect(100)).await;
+    assert_eq!(body.expect("a body"), "late");
+
+    // Polled, since nothing tells of the end of a connection that nobody uses.
+    let ended = async {
+        while client.with(|swarm| swarm.connected_peers().count()).await > 0 {
+            tokio::time::sleep(idle / 10).await;
+        }
+    };
+    within(ended).await;
+}
+
+#[tokio::test]
+async fn heads_over_the_limit_are_refused_and_reported() {
+    let client = Node::memory(Config::default()).await;
+    let limits = Limits::default().with_head_size(1024);
+    let mut server = Node::memory(Config::default().with_limits(limits)).await;
+    client.knows(&server).await;
+    server.add_service(&name("app")).await;
+    let request = get("/")
+        .with_field("Cookie", vec![b'x'; 2048])
+        .expect("is a field");
+    let sent = client.client.send(server.peer, name("app"), request);
+    let response = within(sent).await.expect("a response");
+    assert_eq!(response.head.status(), 431);
+    let Event::InboundFailure { error, .. } = server.event().await else {
+        panic!("the refusal is reported");
+    };
+    assert!(matches!(
+        error,
+        InboundFailure::Request(ExchangeError::Malformed(h1::Error::HeadTooLarge {
+            limit: 1024
+        }))
+    ));
+}
+
+#[tokio::test]
+async fn a_client_outlives_its_swarm() {
+    let node = Node::memory(Config::default()).await;
+    let (client, peer) = (node.client.clone(), libp2p::PeerId::random());
+    node.stop().await;
+    let result = within(client.send(peer, name("app"), get("/"))).await;
+    assert!(matches!(result, Err(OutboundFailure::SwarmEnded)));
+}
+
+#[tokio::test]
+async fn a_silent_tunnel_ends() {
+    let (client, server) = pair(Config::default().with_tunnel_timeout(SHORT)).await;
+    let mut requests = server.accept(&name("app")).await;
+    let head = h1::RequestHead::new("GET", "/").expect("is a head");
+    let head = head.with_field("Host", "test").expect("is a field");
+    let asked = client
+        .client
+        .upgrade(server.peer, name("app"), head, "echo");
+    let granted = async {
+        let inbound = requests.next().await.expect("a request");
+        inbound
+            .responder
+            .upgrade("echo", &h1::Fields::new())
+            .await
+            .expect("switches")
+    };
+    let (switch, _other_end) = within(async { tokio::join!(asked, granted) }).await;
+    let mut tunnel = switch
+        .expect("a response")
+        .into_upgraded()
+        .expect("switches");
+    let error = within(tunnel.read(&mut [0; 1]))
+        .await
+        .expect_err("nothing comes");
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+}
