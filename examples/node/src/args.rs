@@ -1,0 +1,510 @@
+//! What can be asked for? The command line; its help texts are the manual.
+
+use std::{collections::HashSet, net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use libp2p::{Multiaddr, PeerId};
+use libp2p_http_proxy::{ServiceName, Target};
+
+use crate::{address::PeerAddress, logging};
+
+const EXAMPLES: &str = "\
+Examples:
+  See it work, in one command:
+      p2p-http demo
+
+  Serve a web application that listens on port 3000 of this machine:
+      p2p-http serve --name app --to http://127.0.0.1:3000 --identity node.key
+
+  Open it on another machine; the address is a `listening` line of `serve`:
+      p2p-http gateway --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
+      curl http://127.0.0.1:8080/http/12D3…/app/
+
+  The same on a port of its own, for applications whose links begin with /:
+      p2p-http forward --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3… --name app
+
+Output:
+  Standard output is for scripts: one fact a line, in forms that do not change.
+      peer PEER                           who this node is
+      listening MULTIADDR/p2p/PEER        where peers reach it, to paste after --peer
+      service NAME -> TARGET              what it offers, and who answers
+      gateway http://IP:PORT              where requests /http/PEER/NAME/… go
+      forward http://IP:PORT -> PEER NAME one service on a port of its own
+      ready                               all of this works from here on
+  Standard error is the log, with one line for each request.
+
+Exit status:
+  0 stopped by Ctrl-C or SIGTERM, after running exchanges finished; 1 failed; 2 used wrongly;
+  130 a second signal came.";
+
+/// Web applications between libp2p peers: serve one, or open one in a browser.
+///
+/// A request goes from an HTTP client to a gateway, over an encrypted libp2p stream to the node that serves the application,
+/// and from there to the application's own HTTP server. Peers are addressed by their keys: no domain name, no certificate.
+/// The application learns the verified id of the caller from the field X-Libp2p-Peer.
+#[derive(Debug, Parser)]
+#[command(name = "p2p-http", version, after_long_help = EXAMPLES, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Common {
+    /// File with this node's private key; created, for you alone (mode 0600), if it does not exist
+    ///
+    /// The key decides the peer id, so keep the file to keep the address. Without it the node has a new peer id at each
+    /// start. The form is libp2p's protobuf encoding of a private key; new keys are Ed25519. A file that other users can
+    /// read is refused. (`demo` has two nodes and makes new keys for them; it takes no file.)
+    ///
+    /// Example: --identity ~/.config/p2p-http/node.key
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) identity: Option<PathBuf>,
+
+    /// What to log, as [TARGET=]LEVEL parts with commas; levels: off, error, warn, info, debug, trace
+    ///
+    /// The target `http_access` is the log of requests. The log goes to standard error. By default it tells what this
+    /// program does, each request, and warnings of the libraries; `demo --check` tells errors only.
+    ///
+    /// Example: --log debug
+    ///
+    /// Example: --log warn,http_access=off
+    #[arg(
+        long,
+        value_name = "FILTER",
+        global = true,
+        env = "P2P_HTTP_LOG",
+        value_parser = logging::parse_filter
+    )]
+    pub(crate) log: Option<String>,
+
+    /// Seconds that running exchanges have to finish after Ctrl-C or SIGTERM, 0 to 3600
+    ///
+    /// New requests are not taken meanwhile. A second signal stops at once.
+    ///
+    /// Example: --drain 5
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        global = true,
+        default_value = "30",
+        value_parser = seconds
+    )]
+    pub(crate) drain: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Offer local web applications to peers
+    #[command(after_long_help = "\
+Examples:
+  A development server, to whoever can reach this machine:
+      p2p-http serve --name app --to http://127.0.0.1:3000
+
+  A stable address: the same key and the same port at each start:
+      p2p-http serve --name app --to http://127.0.0.1:3000 --identity node.key \\
+          --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1
+
+  Two applications, one of them behind a Unix socket, for two peers only:
+      p2p-http serve --name app --to http://127.0.0.1:3000 \\
+          --name wiki --to unix:/run/wiki.sock \\
+          --allow 12D3KooWA… --allow 12D3KooWB…")]
+    Serve(ServeArgs),
+
+    /// Open the applications of peers: http://127.0.0.1:8080/http/PEER/NAME/
+    #[command(after_long_help = "\
+The gateway answers these paths; path and query go to the application as they came:
+      /http/PEER/NAME/…            the service NAME of PEER
+      /http/proxy/PEER/NAME/…      the same
+      /p2p/PEER/http/…             as kubo has it, protocol /http
+      /p2p/PEER/x/NAME/http/…      as kubo has it, protocol /x/NAME/http
+PEER is a peer id in base58 (12D3…, Qm…) or as a CID in base32 or base36 (k51…).
+WebSockets go through.
+
+A failure is answered with a status, a Proxy-Status field and a text that say which hop failed:
+      400  the request or its path is wrong
+      403  the peer does not let this node use the service
+      502  the peer, its service or its server does not answer
+      503  too much at once; try again
+      504  it took too long
+
+Examples:
+  p2p-http gateway --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
+  curl http://127.0.0.1:8080/http/12D3…/app/
+  curl --http1.1 -T big.iso http://127.0.0.1:8080/http/12D3…/app/upload")]
+    Gateway(GatewayArgs),
+
+    /// Open one application of one peer on a port of its own: http://127.0.0.1:9000/
+    #[command(after_long_help = "\
+For applications whose links begin with / and so do not work under a gateway's path, and for
+clients that take a host and a port but no path. The application sees the same requests as
+through a gateway.
+
+Example:
+  p2p-http forward --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3… --name app --listen 127.0.0.1:9000
+  curl http://127.0.0.1:9000/")]
+    Forward(ForwardArgs),
+
+    /// See it work: two nodes in this process, and a web page that one serves through the other
+    #[command(after_long_help = "\
+The origin node serves a small application, the gateway node is what a browser talks to; between
+them is an encrypted libp2p connection over loopback TCP. Nothing is reachable from other machines.
+Prints the lines of `serve` for the origin, then those of `gateway` and `forward` for the gateway,
+then a line `url FEATURE URL` for each feature, then `ready`.
+
+Examples:
+  p2p-http demo                open the printed `url page` in a browser
+  p2p-http demo --check        test this build: prints a table, exits 0 only if all held")]
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Name of a service; goes with the --to in the same place, both repeatable
+    ///
+    /// Letters, digits and . _ ~ - (the characters that a URL never escapes). Peers negotiate it as /x/http/NAME.
+    ///
+    /// Example: --name app --to http://127.0.0.1:3000 --name wiki --to unix:/run/wiki.sock
+    #[arg(long = "name", value_name = "NAME", required = true)]
+    names: Vec<ServiceName>,
+
+    /// Who answers the service: http://HOST:PORT, or unix:PATH for a Unix socket
+    ///
+    /// The server speaks HTTP/1.1 without TLS. It need not run yet: until it does, requests are answered with 502.
+    ///
+    /// Example: --to http://127.0.0.1:3000
+    ///
+    /// Example: --to unix:/run/app.sock
+    #[arg(long = "to", value_name = "TARGET", required = true)]
+    targets: Vec<Target>,
+
+    /// Peer that may use the services, repeatable; without it, any peer that reaches this node may
+    ///
+    /// Holds for all services of this command. Others are answered with 403.
+    ///
+    /// Example: --allow 12D3KooWQYzCrRbNjHcXtjnxqmQyNRWHVXqqBVA8KaLdGmjJDPAW
+    #[arg(long = "allow", value_name = "PEER")]
+    pub(crate) allowed: Vec<PeerId>,
+
+    /// Address to listen on for peers, repeatable; port 0 lets the system choose
+    ///
+    /// Default: TCP and QUIC on every interface, IPv4 and (where the machine has it) IPv6, each on a port that the system
+    /// chooses at every start. For addresses that last, name ports; for this machine only, name 127.0.0.1.
+    ///
+    /// Example: --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1
+    ///
+    /// Example: --listen /ip4/127.0.0.1/tcp/0
+    #[arg(long = "listen", value_name = "MULTIADDR")]
+    pub(crate) listen: Vec<Multiaddr>,
+}
+
+impl ServeArgs {
+    /// Each name with its target, in the order given.
+    pub(crate) fn services(&self) -> impl Iterator<Item = (&ServiceName, &Target)> {
+        self.names.iter().zip(&self.targets)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (names, targets) = (self.names.len(), self.targets.len());
+        if names != targets {
+            return Err(format!(
+                "each --name needs one --to, but there are {names} and {targets}"
+            ));
+        }
+        let mut seen = HashSet::new();
+        match self.names.iter().find(|name| !seen.insert(*name)) {
+            Some(name) => Err(format!(
+                "two services are called {name}; give them different names"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GatewayArgs {
+    /// IP:PORT where HTTP clients connect; port 0 lets the system choose
+    ///
+    /// Whoever can connect there sends requests in the name of this node's peer id, so it is this machine only unless you
+    /// say otherwise.
+    ///
+    /// Example: --listen 127.0.0.1:8081
+    ///
+    /// Example: --listen [::1]:8080
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:8080",
+        value_parser = http_address
+    )]
+    pub(crate) listen: SocketAddr,
+
+    /// Where a peer is, with /p2p/PEER at its end, repeatable; dialled when a request needs it
+    ///
+    /// Example: --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
+    ///
+    /// Example: --peer /dns/example.com/udp/4001/quic-v1/p2p/12D3…
+    #[arg(long = "peer", value_name = "MULTIADDR")]
+    pub(crate) peers: Vec<PeerAddress>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ForwardArgs {
+    /// Where the peer is, with /p2p/PEER at its end; repeatable for more addresses of the same peer
+    ///
+    /// Example: --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
+    #[arg(long = "peer", value_name = "MULTIADDR", required = true)]
+    pub(crate) peers: Vec<PeerAddress>,
+
+    /// Name of the peer's service
+    ///
+    /// Example: --name app
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: ServiceName,
+
+    /// IP:PORT where HTTP clients connect; port 0 lets the system choose
+    ///
+    /// Whoever can connect there sends requests in the name of this node's peer id, so it is this machine only unless you
+    /// say otherwise.
+    ///
+    /// Example: --listen 127.0.0.1:9001
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:9000",
+        value_parser = http_address
+    )]
+    pub(crate) listen: SocketAddr,
+}
+
+impl ForwardArgs {
+    /// The one peer that all `--peer` addresses name.
+    pub(crate) fn peer(&self) -> Option<PeerId> {
+        let peer = self.peers.first()?.peer;
+        self.peers
+            .iter()
+            .all(|other| other.peer == peer)
+            .then_some(peer)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match self.peer() {
+            Some(_) => Ok(()),
+            None => Err(
+                "the --peer addresses name different peers; run one `p2p-http forward` for each"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Try every feature through the gateway, print a table and exit: 0 only if all held
+    ///
+    /// Takes a few seconds. Every port is chosen by the system.
+    #[arg(long, conflicts_with = "listen")]
+    pub(crate) check: bool,
+
+    /// IP:PORT of the gateway; port 0 lets the system choose [default: 127.0.0.1:8080, else a free port]
+    ///
+    /// Example: --listen 127.0.0.1:8888
+    #[arg(long, value_name = "IP:PORT", value_parser = http_address)]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+impl Args {
+    /// The command line of this process. Explains and exits with status 2 if it is wrong.
+    pub(crate) fn read() -> Self {
+        let args = Self::parse();
+        if let Err(message) = args.check() {
+            Self::command()
+                .error(ErrorKind::ValueValidation, message)
+                .exit();
+        }
+        args
+    }
+
+    /// What to log: what was asked for, or what suits the command.
+    pub(crate) fn log_filter(&self) -> &str {
+        match (&self.common.log, &self.command) {
+            (Some(filter), _) => filter,
+            // A table is printed, with requests in it that are meant to fail.
+            (None, Command::Demo(DemoArgs { check: true, .. })) => "error",
+            (None, _) => logging::DEFAULT_FILTER,
+        }
+    }
+
+    /// The rules between options, which the parser does not know.
+    fn check(&self) -> Result<(), String> {
+        match &self.command {
+            Command::Serve(args) => args.check(),
+            Command::Forward(args) => args.check(),
+            Command::Demo(_) if self.common.identity.is_some() => Err(
+                "--identity is of no use to `demo`, which makes new keys for its two nodes"
+                    .to_owned(),
+            ),
+            Command::Gateway(_) | Command::Demo(_) => Ok(()),
+        }
+    }
+}
+
+fn http_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "not an IP address with a port; write for example 127.0.0.1:8080 or [::1]:8080".to_owned()
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u16>() {
+        Ok(seconds @ 0..=3600) if digits => Ok(Duration::from_secs(seconds.into())),
+        _ => Err("not a number of seconds from 0 to 3600".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: &str = "12D3KooWQYzCrRbNjHcXtjnxqmQyNRWHVXqqBVA8KaLdGmjJDPAW";
+    const OTHER: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+
+    fn parse(line: &str) -> Result<Args, String> {
+        let args = Args::try_parse_from(std::iter::once("p2p-http").chain(line.split_whitespace()))
+            .map_err(|error| error.to_string())?;
+        args.check()?;
+        Ok(args)
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn names_and_targets_go_in_pairs() {
+        let args =
+            parse("serve --name a --to http://127.0.0.1:1 --to unix:/run/b --name b").unwrap();
+        let Command::Serve(serve) = args.command else {
+            panic!("not serve")
+        };
+        let pairs: Vec<_> = serve
+            .services()
+            .map(|(name, to)| format!("{name} {to}"))
+            .collect();
+        assert_eq!(pairs, ["a http://127.0.0.1:1", "b unix:/run/b"]);
+    }
+
+    #[test]
+    fn a_check_is_quiet_unless_asked() {
+        for (line, filter) in [
+            ("demo", logging::DEFAULT_FILTER),
+            ("demo --check", "error"),
+            ("demo --check --log debug", "debug"),
+        ] {
+            assert_eq!(parse(line).unwrap().log_filter(), filter, "{line}");
+        }
+    }
+
+    #[test]
+    fn accepted() {
+        for line in [
+            "demo",
+            "demo --check",
+            "demo --listen 127.0.0.1:0 --log debug",
+            "gateway",
+            "gateway --listen [::1]:0 --drain 0 --identity k",
+            "--identity k gateway",
+            &format!(
+                "gateway --peer /ip4/127.0.0.1/tcp/1/p2p/{PEER} --peer /dns/h/tcp/1/p2p/{OTHER}"
+            ),
+            &format!(
+                "forward --name a --peer /ip4/127.0.0.1/tcp/1/p2p/{PEER} --peer /ip6/::1/tcp/1/p2p/{PEER}"
+            ),
+            &format!("serve --name a --to http://localhost:1 --allow {PEER} --allow {OTHER}"),
+            "serve --name a --to http://localhost:1 --listen /ip4/127.0.0.1/tcp/0 --listen /ip6/::1/udp/0/quic-v1",
+        ] {
+            parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn refused_with_the_culprit() {
+        let two_peers = format!(
+            "--peer /ip4/127.0.0.1/tcp/1/p2p/{PEER} --peer /ip4/127.0.0.1/tcp/1/p2p/{OTHER}"
+        );
+        for (line, said) in [
+            ("", "Usage"),
+            ("serve", "--name"),
+            ("serve --name a", "--to"),
+            ("serve --name a --name b --to http://127.0.0.1:1", "2 and 1"),
+            (
+                "serve --name a --to http://127.0.0.1:1 --name a --to http://127.0.0.1:2",
+                "called a",
+            ),
+            ("serve --name a/b --to http://127.0.0.1:1", "a/b"),
+            ("serve --name a --to ftp://127.0.0.1", "ftp://127.0.0.1"),
+            ("serve --name a --to http://127.0.0.1:1 --allow me", "me"),
+            (
+                "serve --name a --to http://127.0.0.1:1 --listen 127.0.0.1:1",
+                "127.0.0.1:1",
+            ),
+            ("gateway --listen localhost", "127.0.0.1:8080"),
+            ("gateway --peer /ip4/127.0.0.1/tcp/1", "/p2p/PEER"),
+            ("forward --name a", "--peer"),
+            (&format!("forward --name a {two_peers}"), "different peers"),
+            ("demo --check --listen 127.0.0.1:1", "--listen"),
+            ("demo --identity k", "new keys"),
+            ("gateway --drain 3601", "3600"),
+            ("gateway --drain +1", "3600"),
+            ("gateway --log http_access=loud", "loud"),
+        ] {
+            let error = parse(line).expect_err(line);
+            assert!(error.contains(said), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn examples_are_narrow_enough_not_to_be_wrapped() {
+        let command = Args::command();
+        for command in std::iter::once(&command).chain(command.get_subcommands()) {
+            let examples = command
+                .get_after_long_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(examples.contains("Example"), "{}", command.get_name());
+            for line in examples.lines() {
+                assert!(
+                    line.chars().count() <= 100,
+                    "{}: {line}",
+                    command.get_name()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_is_explained_with_an_example() {
+        for command in Args::command().get_subcommands() {
+            for option in command
+                .get_arguments()
+                .filter(|option| option.get_id() != "check")
+            {
+                let help = option
+                    .get_long_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                assert!(
+                    help.contains("Example: --"),
+                    "{} {}",
+                    command.get_name(),
+                    option.get_id()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `p2p-http gateway`: how do local HTTP clients reach any service of any peer?
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Result};
+use libp2p_http_proxy::{Gateway, GatewayConfig};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    address::PeerAddress,
+    args::{Common, GatewayArgs},
+    identity,
+    output::{self, Fact},
+    shutdown::{self, Tasks},
+    swarm::Node,
+};
+
+/// Clients that have connected and were not accepted yet. Beyond it the kernel drops the first packet of a client, which
+/// then tries again after a second; 128, the usual number, is too low for a page of many parts in several browsers.
+const BACKLOG: u32 = 4096;
+
+/// Runs the gateway until the process is asked to stop.
+///
+/// # Errors
+///
+/// Fails if the identity or the HTTP address cannot be used.
+pub(crate) async fn run(args: GatewayArgs, common: &Common) -> Result<()> {
+    let shutdown = shutdown::on_signal()?;
+    let mut node = Node::new(identity::obtain(common.identity.as_deref())?)?;
+    know_peers(&mut node, args.peers);
+    let (listener, address) = bind(args.listen)?;
+    let gateway = of_node(&mut node, common.drain);
+    let mut tasks = Tasks::new();
+    spawn(&mut tasks, gateway, listener, &shutdown);
+    output::print(&Fact::Gateway(address));
+    output::print(&Fact::Ready);
+    node.run_until(shutdown::finish(tasks, &shutdown, common.drain))
+        .await??;
+    node.close().await;
+    Ok(())
+}
+
+/// Tells the node where peers are.
+pub(crate) fn know_peers(node: &mut Node, peers: Vec<PeerAddress>) {
+    for PeerAddress { peer, address } in peers {
+        node.http().add_peer_address(peer, address);
+    }
+}
+
+/// A gateway that sends its requests through this node.
+pub(crate) fn of_node(node: &mut Node, drain: Duration) -> Gateway {
+    let peer = node.peer();
+    let config = GatewayConfig::default().with_drain_timeout(drain);
+    Gateway::new(node.http().client(), peer, config)
+}
+
+/// Opens the port for HTTP clients, and says which it is.
+///
+/// # Errors
+///
+/// Fails if the address is taken or not one of this machine.
+pub(crate) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let listener = listen(address).with_context(|| {
+        format!("cannot listen on {address} for HTTP; choose another with --listen (port 0 lets the system choose)")
+    })?;
+    let address = listener
+        .local_addr()
+        .context("cannot find out the port for HTTP")?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "whoever reaches this address sends requests in the name of this node");
+    }
+    Ok((listener, address))
+}
+
+/// Opens a port with room for many clients that come at the same time.
+///
+/// # Errors
+///
+/// Fails if the address is taken or not one of this machine.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    // Elsewhere than on Windows this lets a restarted node have its port at once; there it would let others share it.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves HTTP clients in a task of its own, so that they do not wait for the swarm.
+pub(crate) fn spawn(
+    tasks: &mut Tasks,
+    gateway: Gateway,
+    listener: TcpListener,
+    shutdown: &CancellationToken,
+) {
+    let asked = shutdown.clone().cancelled_owned();
+    tasks.spawn(async move {
+        gateway
+            .serve(listener, asked)
+            .await
+            .context("cannot accept HTTP clients any more")
+    });
+}

@@ -1,0 +1,53 @@
+//! Where do logs go? To standard error, so that standard output stays for what scripts read.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+
+/// What is logged when nothing else is asked for: this program, the library, one line for each request, and warnings of
+/// everything below them.
+pub(crate) const DEFAULT_FILTER: &str =
+    "warn,p2p_http=info,libp2p_http_proxy=info,http_access=info";
+
+/// Starts logging. The filter was checked with [`parse_filter`].
+pub(crate) fn start(filter: &str) {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        // It would be written with `eprintln!`, which panics when nobody reads standard error.
+        .log_internal_errors(false)
+        .init();
+}
+
+/// Checks a filter when the command line is read, so that a typing error is a usage error.
+///
+/// # Errors
+///
+/// Says which part cannot be understood.
+pub(crate) fn parse_filter(filter: &str) -> Result<String, String> {
+    match EnvFilter::try_new(filter) {
+        Ok(_) => Ok(filter.to_owned()),
+        Err(error) => Err(format!(
+            "{error}; write for example `info` or `warn,http_access=info`"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_checked_before_they_are_used() {
+        for (filter, valid) in [
+            (DEFAULT_FILTER, true),
+            ("debug", true),
+            ("off", true),
+            ("libp2p_swarm=trace,warn", true),
+            ("http_access=loud", false),
+        ] {
+            assert_eq!(parse_filter(filter).is_ok(), valid, "{filter}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What runs: reads the command line, prepares the process and hands over to one subcommand.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+
+use crate::args::{Args, Command};
+
+mod address;
+mod args;
+mod demo;
+mod forward;
+mod gateway;
+mod identity;
+mod logging;
+mod output;
+mod serve;
+mod shutdown;
+mod swarm;
+
+fn main() -> ExitCode {
+    let args = Args::read();
+    logging::start(args.log_filter());
+    match run(args) {
+        Ok(code) => code,
+        Err(error) => {
+            // Not `eprintln!`, which panics when nobody reads standard error.
+            let _ = writeln!(io::stderr(), "error: {}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<ExitCode> {
+    raise_open_files();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    let code = runtime.block_on(dispatch(args));
+    // What still runs was given its time to finish; a name lookup in a blocking thread must not delay the exit.
+    runtime.shutdown_background();
+    code
+}
+
+async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { command, common } = args;
+    match command {
+        Command::Serve(args) => serve::run(args, &common).await?,
+        Command::Gateway(args) => gateway::run(args, &common).await?,
+        Command::Forward(args) => forward::run(args, &common).await?,
+        Command::Demo(args) => return demo::run(&args, &common).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Each local client of a gateway costs a file descriptor, and the soft limit is 1,024 on most systems. The hard limit is
+/// what the administrator means; a process that does not use `select` may raise itself to it.
+#[cfg(unix)]
+fn raise_open_files() {
+    if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Other systems have no such limit.
+#[cfg(not(unix))]
+fn raise_open_files() {}
+
+/// The whole chain of causes, in one line that a log collector does not split.
+fn one_line(error: &anyhow::Error) -> String {
+    format!("{error:#}")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_with_its_causes() {
+        let error = anyhow!("first\n  second").context("outer");
+        assert_eq!(one_line(&error), "outer: first second");
+    }
+}

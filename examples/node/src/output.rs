@@ -1,0 +1,134 @@
+//! What do scripts read? One fact a line on standard output, in a form that does not change.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    net::SocketAddr,
+};
+
+use libp2p::{Multiaddr, PeerId};
+use libp2p_http_proxy::{ServiceName, Target};
+
+/// One line of standard output. Later versions add kinds of lines, and change none.
+#[derive(Debug)]
+pub(crate) enum Fact<'a> {
+    /// Who this node is.
+    Peer(PeerId),
+    /// Where peers reach this node, in the form that `--peer` takes.
+    Listening(&'a Multiaddr),
+    /// What this node offers, and who answers.
+    Service(&'a ServiceName, &'a Target),
+    /// Where a gateway takes requests.
+    Gateway(SocketAddr),
+    /// Where one service has a port of its own.
+    Forward(SocketAddr, PeerId, &'a ServiceName),
+    /// Where a feature of the demo is.
+    Url(&'static str, String),
+    /// Everything above works from here on.
+    Ready,
+}
+
+impl fmt::Display for Fact<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(peer) => write!(f, "peer {peer}"),
+            Self::Listening(address) => write!(f, "listening {address}"),
+            Self::Service(name, target) => write!(f, "service {name} -> {target}"),
+            Self::Gateway(address) => write!(f, "gateway http://{address}"),
+            Self::Forward(address, peer, name) => {
+                write!(f, "forward http://{address} -> {peer} {name}")
+            }
+            Self::Url(feature, url) => write!(f, "url {feature} {url}"),
+            Self::Ready => f.write_str("ready"),
+        }
+    }
+}
+
+/// Prints a fact.
+pub(crate) fn print(fact: &Fact<'_>) {
+    line(fact);
+}
+
+/// Prints a line that is meant for people.
+///
+/// Nobody may be reading: `p2p-http serve … | head -1` closes the pipe after a line, and the node goes on serving.
+pub(crate) fn line(line: &impl fmt::Display) {
+    if let Err(error) = write_line(&mut io::stdout().lock(), line) {
+        tracing::debug!(%error, "nobody reads the standard output");
+    }
+}
+
+/// Flushed at once: a script waits for the line, and a pipe is buffered by the block.
+fn write_line(out: &mut impl Write, line: &impl fmt::Display) -> io::Result<()> {
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_the_lines_is_fixed() {
+        let peer: PeerId = "12D3KooWQYzCrRbNjHcXtjnxqmQyNRWHVXqqBVA8KaLdGmjJDPAW"
+            .parse()
+            .unwrap();
+        let address = "/ip4/127.0.0.1/tcp/4001"
+            .parse::<Multiaddr>()
+            .unwrap()
+            .with_p2p(peer)
+            .unwrap();
+        let name: ServiceName = "app".parse().unwrap();
+        let tcp: Target = "http://127.0.0.1:3000".parse().unwrap();
+        let unix: Target = "unix:/run/app.sock".parse().unwrap();
+        let http = "127.0.0.1:8080".parse().unwrap();
+        let ip6 = "[::1]:8080".parse().unwrap();
+        for (fact, expected) in [
+            (Fact::Peer(peer), format!("peer {peer}\n")),
+            (
+                Fact::Listening(&address),
+                format!("listening /ip4/127.0.0.1/tcp/4001/p2p/{peer}\n"),
+            ),
+            (
+                Fact::Service(&name, &tcp),
+                "service app -> http://127.0.0.1:3000\n".into(),
+            ),
+            (
+                Fact::Service(&name, &unix),
+                "service app -> unix:/run/app.sock\n".into(),
+            ),
+            (
+                Fact::Gateway(http),
+                "gateway http://127.0.0.1:8080\n".into(),
+            ),
+            (Fact::Gateway(ip6), "gateway http://[::1]:8080\n".into()),
+            (
+                Fact::Forward(http, peer, &name),
+                format!("forward http://127.0.0.1:8080 -> {peer} app\n"),
+            ),
+            (
+                Fact::Url("page", "http://a/".into()),
+                "url page http://a/\n".into(),
+            ),
+            (Fact::Ready, "ready\n".into()),
+        ] {
+            let mut out = Vec::new();
+            write_line(&mut out, &fact).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_an_error_and_not_a_panic() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        assert!(write_line(&mut Closed, &Fact::Ready).is_err());
+    }
+}

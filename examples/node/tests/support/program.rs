@@ -1,0 +1,108 @@
+//! Which other programs do the tests run, and what happens where one is missing?
+
+use std::{
+    env,
+    ffi::OsStr,
+    fmt,
+    io::{self, Write},
+    path::PathBuf,
+    process::Stdio,
+};
+
+use tokio::process::Command;
+
+use super::within;
+
+/// Where servers are, which the `PATH` of a user often lacks.
+const MORE_PLACES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// Finds a program by any of its names. Where there is none the test is skipped, out loud; on a build server, which is
+/// there to run every test, it fails.
+pub(crate) fn require(names: &[&str]) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let places: Vec<_> = env::split_paths(&path)
+        .chain(MORE_PLACES.map(PathBuf::from))
+        .collect();
+    let found = names.iter().find_map(|name| {
+        let files = places.iter().map(|place| place.join(name));
+        files.into_iter().find(|file| file.is_file())
+    });
+    if found.is_none() {
+        let name = names[0];
+        assert!(
+            env::var("CI").as_deref() != Ok("true"),
+            "{name} is not installed, and CI=true runs every test"
+        );
+        // Not `eprintln!`: what that writes is shown for failed tests only.
+        let _ = writeln!(
+            io::stderr(),
+            "SKIP: {name} is not installed; install it to run this test"
+        );
+    }
+    found
+}
+
+/// A program that ends with the test.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// What curl said.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Answer {
+    /// Standard output, where curl held the transfer for a good one.
+    #[track_caller]
+    pub(crate) fn text(&self) -> String {
+        assert_eq!(self.code, Some(0), "{self}");
+        String::from_utf8(self.stdout.clone()).unwrap()
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &self.stdout[..self.stdout.len().min(2000)];
+        write!(
+            f,
+            "curl ended with {:?}: {}\n{}",
+            self.code,
+            self.stderr.trim(),
+            shown.escape_ascii()
+        )
+    }
+}
+
+/// A curl that reads no configuration, knows no other proxy, and does not wait for ever.
+pub(crate) struct Curl(PathBuf);
+
+impl Curl {
+    pub(crate) fn find() -> Option<Self> {
+        require(&["curl"]).map(Self)
+    }
+
+    /// A curl that the test starts and stops by itself.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = command(&self.0);
+        command.args(["-q", "--silent", "--show-error", "--globoff"]);
+        command.args(["--noproxy", "*", "--max-time", "60"]);
+        command.args(args);
+        command
+    }
+
+    /// Runs curl to its end.
+    pub(crate) async fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Answer {
+        let output = within("curl", self.command(args).output()).await.unwrap();
+        Answer {
+            code: output.status.code(),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
