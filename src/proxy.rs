@@ -1,15 +1,21 @@
 //! Passing HTTP on: the one function that moves an exchange between two hops, and the two proxies made of it.
 
 mod access;
+mod drain;
 mod exchange;
 mod forward;
 mod gateway;
+mod local_client;
+mod settings;
 mod socket;
 mod target;
+mod to_peer;
+mod to_server;
 mod tunnel;
 
 pub use self::{
     forward::{Forward, ForwardConfig},
-    gateway::{Gateway, GatewayConfig},
+    gateway::Gateway,
+    settings::GatewayConfig,
     target::{InvalidTarget, Target},
 };

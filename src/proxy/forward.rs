@@ -4,8 +4,7 @@ use std::{borrow::Cow, collections::HashSet, future::Future, pin::pin, sync::Arc
 
 use futures::future::{Either, poll_fn, select};
 use libp2p_identity::PeerId;
-use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_util::task::TaskTracker;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     failure::Failure,
@@ -14,8 +13,10 @@ use crate::{
     lease::Seat,
     proxy::{
         access::Record,
+        drain::Drain,
         exchange::{Passage, pass, refuse},
-        target::{Connections, Target, ToServer},
+        target::Target,
+        to_server::{Connections, ToServer},
     },
     requests::Requests,
     rewrite::{HostPolicy, RequestRewrite, is_loop, origin_form},
@@ -107,7 +108,7 @@ impl Forward {
             pseudonym: format!("origin-{}", self.local_peer),
             config: self.config,
         });
-        let tasks = TaskTracker::new();
+        let exchanges = Drain::default();
         let mut shutdown = pin!(shutdown);
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,19 +122,13 @@ impl Forward {
             match select(&mut shutdown, next).await {
                 Either::Left(_) | Either::Right((None, _)) => break,
                 Either::Right((Some(inbound), _)) => {
-                    tasks.spawn(answer(Arc::clone(&service), inbound));
+                    exchanges.spawn(answer(Arc::clone(&service), inbound));
                 }
             }
         }
         // Peers learn that the service is gone before the last exchanges end.
         drop(requests);
-        tasks.close();
-        if timeout(service.config.drain_timeout, tasks.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!(cut = tasks.len(), target = %service.connections.target(), "exchanges did not end in time");
-        }
+        exchanges.finish(service.config.drain_timeout).await;
     }
 }
 

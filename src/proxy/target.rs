@@ -1,39 +1,13 @@
-//! The local HTTP server behind a service: where it is, and the connections to it that are kept for reuse.
+//! Where the local HTTP server behind a service listens.
 
-use std::{
-    collections::VecDeque,
-    fmt, io,
-    path::PathBuf,
-    str::FromStr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Waker},
-    time::{Duration, Instant},
-};
+use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use crate::{
-    config::Config,
-    failure::Failure,
-    h1::Client,
-    hop::Hop,
-    lease::Seat,
-    proxy::{
-        exchange::{Connect, Upstream},
-        socket::TcpSocket,
-    },
-    rewrite::HostValue,
-};
-
-/// Idle connections that are kept to one server.
-const MAX_IDLE: usize = 128;
-
-/// How long a connection to a server is kept idle. Node.js gives up after 5 s, nginx after 75 s; a connection that the
-/// server has closed is noticed before it is used, and at the latest after this time.
-const IDLE: Duration = Duration::from_secs(30);
+use crate::{config::Config, h1::Client, hop::Hop, proxy::socket::TcpSocket, rewrite::HostValue};
 
 /// Where the local HTTP server of a service listens.
 ///
@@ -116,7 +90,7 @@ impl Target {
         }
     }
 
-    async fn connect(&self, config: &Arc<Config>) -> io::Result<Hop<Client>> {
+    pub(crate) async fn connect(&self, config: &Arc<Config>) -> io::Result<Hop<Client>> {
         match &self.0 {
             Kind::Tcp(_, address) => {
                 let socket = TcpSocket::new(TcpStream::connect(address).await?)?;
@@ -128,118 +102,6 @@ impl Target {
                 let socket = UnixStream::connect(path).await?;
                 Ok(Hop::new(socket.compat(), config))
             }
-        }
-    }
-}
-
-/// The connections to one server.
-pub(crate) struct Connections {
-    target: Target,
-    config: Arc<Config>,
-    /// The longest idle first.
-    idle: Mutex<VecDeque<(Instant, Hop<Client>)>>,
-}
-
-impl Connections {
-    pub(crate) fn new(target: Target, config: Arc<Config>) -> Arc<Self> {
-        Arc::new(Self {
-            target,
-            config,
-            idle: Mutex::default(),
-        })
-    }
-
-    pub(crate) fn target(&self) -> &Target {
-        &self.target
-    }
-
-    /// Closes connections that have been idle for too long, or that the server has closed.
-    pub(crate) fn sweep(&self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.idle().retain_mut(|(since, hop)| {
-            since.elapsed() < IDLE && hop.reader.poll_idle_end(&mut cx).is_pending()
-        });
-    }
-
-    fn take_idle(&self) -> Option<Hop<Client>> {
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut idle = self.idle();
-        while let Some((since, mut hop)) = idle.pop_back() {
-            if since.elapsed() < IDLE && hop.reader.poll_idle_end(&mut cx).is_pending() {
-                return Some(hop);
-            }
-        }
-        None
-    }
-
-    fn keep(&self, mut hop: Hop<Client>) {
-        hop.rest();
-        let mut idle = self.idle();
-        if idle.len() >= MAX_IDLE {
-            idle.pop_front();
-        }
-        idle.push_back((Instant::now(), hop));
-    }
-
-    fn idle(&self) -> MutexGuard<'_, VecDeque<(Instant, Hop<Client>)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn failure(&self, error: &io::Error) -> Failure {
-        let target = self.target.to_string();
-        let reason = error.to_string();
-        match error.kind() {
-            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
-                Failure::TargetRefused { target, reason }
-            }
-            _ => Failure::TargetUnreachable { target, reason },
-        }
-    }
-}
-
-/// Connections to a server, as a proxy uses them.
-pub(crate) struct ToServer(pub(crate) Arc<Connections>);
-
-impl Connect for ToServer {
-    async fn connect(&self, fresh: bool) -> Result<Upstream, Failure> {
-        let Self(connections) = self;
-        let kept = if fresh { None } else { connections.take_idle() };
-        let reused = kept.is_some();
-        let mut hop = match kept {
-            Some(hop) => hop,
-            None => {
-                let limit = connections.config.dial_timeout();
-                let connect = connections.target.connect(&connections.config);
-                match tokio::time::timeout(limit, connect).await {
-                    Ok(connected) => connected.map_err(|error| connections.failure(&error))?,
-                    Err(_) => {
-                        let target = connections.target.to_string();
-                        return Err(Failure::TargetTimeout { target, limit });
-                    }
-                }
-            }
-        };
-        hop.begin();
-        Ok(Upstream {
-            hop,
-            seat: Box::new(ServerSeat(Arc::clone(connections))),
-            reused,
-        })
-    }
-
-    fn terminated(&self, reason: String) -> Failure {
-        let target = self.0.target.to_string();
-        Failure::TargetTerminated { target, reason }
-    }
-}
-
-/// The place of a connection to a server while an exchange runs on it.
-struct ServerSeat(Arc<Connections>);
-
-impl Seat<Client> for ServerSeat {
-    fn returned(self: Box<Self>, hop: Hop<Client>) {
-        if hop.reuse().is_ok() {
-            self.0.keep(hop);
         }
     }
 }

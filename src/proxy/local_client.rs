@@ -1,0 +1,145 @@
+//! One local client of the gateway: its connection, and the requests on it one after the other.
+
+use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use futures::future::{Either, select};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    answer::{answer, request_failure},
+    error::{ExchangeError, Wait},
+    h1::{RequestContext, RequestHead, Server},
+    hop::Hop,
+    proxy::{
+        access::Record,
+        exchange::{Passage, pass, refuse},
+        settings::Settings,
+        socket::TcpSocket,
+    },
+    rewrite::{HostPolicy, HostValue, RequestRewrite},
+};
+
+/// What answers of this side name as the one that failed.
+const NAME: &str = "p2p-gateway";
+
+/// How long, and for how many bytes, a connection is read on after an answer that its client may not have read yet:
+/// closing it at once would make the kernel throw the answer away.
+const LINGER: (Duration, usize) = (Duration::from_secs(2), 4 * 1024 * 1024);
+
+/// A connection of a local client.
+pub(super) struct LocalClient {
+    pub(super) settings: Arc<Settings>,
+    pub(super) address: SocketAddr,
+    /// Where the client connected to, for requests that name no host.
+    pub(super) host: HostValue,
+    /// Cancelled when no further request is to be taken.
+    pub(super) ending: CancellationToken,
+}
+
+impl LocalClient {
+    pub(super) async fn serve(self, stream: TcpStream) {
+        let socket = match TcpSocket::new(stream) {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::debug!(%error, "a client went away");
+                return;
+            }
+        };
+        let config = self.settings.client.config();
+        let mut hop = Hop::<Server>::new(socket, config);
+        let patience = (Wait::KeepAlive, Some(config.keep_alive()));
+        while !self.ending.is_cancelled() {
+            hop.begin_request();
+            let read = poll_fn(|cx| hop.reader.poll_head(cx, patience));
+            let head = match select(pin!(read), pin!(self.ending.cancelled())).await {
+                Either::Left((Ok(head), _)) => head,
+                Either::Left((Err(error), _)) => {
+                    self.refuse_unread(hop, &error).await;
+                    return;
+                }
+                Either::Right(_) => break,
+            };
+            match self.answer(hop, &head).await {
+                None => return,
+                Some(left) if left.reuse().is_ok() => hop = left,
+                Some(left) => {
+                    finish(left).await;
+                    return;
+                }
+            }
+        }
+        hop.close().await;
+    }
+
+    /// Answers one request.
+    async fn answer(&self, mut hop: Hop<Server>, head: &RequestHead) -> Option<Hop<Server>> {
+        let mut record = Record::new();
+        let left = match self.settings.route(head) {
+            Ok((to, target)) => {
+                record.remote = Some((to.peer, to.protocol.clone()));
+                let passage = Passage {
+                    head,
+                    target: &target,
+                    rewrite: RequestRewrite::new(head)
+                        .with_host(&HostPolicy::Preserve, &self.host)
+                        .with_forwarded(self.settings.config.forwarded, self.address.ip(), "http")
+                        .with_via(&self.settings.pseudonym),
+                    name: NAME,
+                    pseudonym: &self.settings.pseudonym,
+                };
+                pass(hop, passage, &to, &mut record).await
+            }
+            Err(failure) => {
+                record.error = Some(failure.to_string());
+                refuse(&mut hop, head, NAME, &failure, &mut record).await;
+                Some(hop)
+            }
+        };
+        record.write("gateway", head.method(), head.target());
+        left
+    }
+
+    /// Tells the sender of a request that could not be read why, where it is still there.
+    async fn refuse_unread(&self, mut hop: Hop<Server>, error: &ExchangeError) {
+        let Some(failure) = request_failure(error) else {
+            hop.close().await;
+            return;
+        };
+        let page = failure.respond(NAME, None);
+        let context = RequestContext::default();
+        let answered = answer(&mut hop.writer, &context, &page, true).await;
+        let mut record = Record::new();
+        record.status = page.status;
+        record.error = Some(failure.to_string());
+        record.write("gateway", "-", "-");
+        if answered.is_ok() {
+            finish(hop).await;
+        }
+    }
+}
+
+/// Ends a connection whose last response is out, or was cut.
+async fn finish(mut hop: Hop<Server>) {
+    if hop.writer.encoder().is_started() && !hop.writer.encoder().is_complete() {
+        hop.writer.abort();
+        return;
+    }
+    if poll_fn(|cx| hop.writer.poll_close(cx)).await.is_err() {
+        return;
+    }
+    let (io, _) = hop.reader.into_parts();
+    let (time, mut left) = LINGER;
+    let mut scratch = vec![0; 16 * 1024];
+    let drain = poll_fn(move |cx| {
+        loop {
+            match io.poll_read(cx, &mut scratch) {
+                Poll::Ready(Ok(count)) if count > 0 && count < left => left -= count,
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    });
+    // What the client sends from here on, nobody asked for.
+    let _ = timeout(time, drain).await;
+}

@@ -1,0 +1,69 @@
+//! Streams to a service of a peer, as the proxy's way to a server.
+
+use libp2p_identity::PeerId;
+
+use crate::{
+    client::Client,
+    event::OutboundFailure,
+    failure::Failure,
+    proxy::exchange::{Connect, Upstream, describe},
+    service::Protocol,
+};
+
+/// Streams to a service of a peer, as a proxy uses them.
+pub(super) struct ToPeer {
+    pub(super) client: Client,
+    pub(super) peer: PeerId,
+    pub(super) protocol: Protocol,
+}
+
+impl Connect for ToPeer {
+    async fn connect(&self, fresh: bool) -> Result<Upstream, Failure> {
+        match self.client.acquire(self.peer, &self.protocol, fresh).await {
+            Ok(lent) => Ok(Upstream {
+                hop: lent.hop,
+                seat: lent.seat,
+                reused: lent.reused,
+            }),
+            Err(error) => Err(self.failure(error)),
+        }
+    }
+
+    fn terminated(&self, reason: String) -> Failure {
+        let peer = self.peer;
+        Failure::ConnectionTerminated { peer, reason }
+    }
+
+    fn half_close(&self) -> bool {
+        self.client.config().half_close(&self.protocol)
+    }
+}
+
+impl ToPeer {
+    fn failure(&self, error: OutboundFailure) -> Failure {
+        let peer = self.peer;
+        let limit = self.client.config().dial_timeout();
+        match error {
+            OutboundFailure::NoAddresses => Failure::NoAddresses { peer },
+            OutboundFailure::WrongPeerId { obtained } => Failure::WrongPeerId { peer, obtained },
+            OutboundFailure::DialFailure { reason } => Failure::PeerUnreachable { peer, reason },
+            OutboundFailure::UnsupportedProtocol { protocol } => {
+                Failure::ServiceNotOffered { peer, protocol }
+            }
+            OutboundFailure::DialTimeout => Failure::DialTimeout { peer, limit },
+            OutboundFailure::StreamTimeout => Failure::NegotiationTimeout {
+                peer,
+                protocol: self.protocol.clone(),
+                limit,
+            },
+            OutboundFailure::TooManyWaiting => Failure::NoCapacity {
+                what: "requests waiting for the peer",
+            },
+            OutboundFailure::SwarmEnded => Failure::ShuttingDown,
+            OutboundFailure::ConnectionClosed => {
+                self.terminated("the connection was closed".to_owned())
+            }
+            OutboundFailure::Exchange(error) => self.terminated(describe(&error)),
+        }
+    }
+}
