@@ -1,0 +1,246 @@
+//! Peers that speak plain HTTP/1.1 over streams without this crate, as kubo's tunnels do, well and badly.
+
+mod support;
+
+use std::time::Duration;
+
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use libp2p::{
+    Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, noise, swarm::SwarmEvent, tcp,
+    yamux,
+};
+use libp2p_http_proxy::{Body, Config, ExchangeError, OutboundFailure, Request, Response, h1};
+
+use self::support::{Node, Wire, name, within};
+
+const PROTOCOL: StreamProtocol = StreamProtocol::new("/x/http/app");
+
+/// A peer whose streams carry whatever a test writes.
+struct Foreign {
+    peer: PeerId,
+    address: Multiaddr,
+    control: libp2p_stream::Control,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Foreign {
+    async fn start(wire: Wire) -> Self {
+        let mut swarm: Swarm<libp2p_stream::Behaviour> = SwarmBuilder::with_new_identity()
+            .with_tokio()
+            .with_tcp(
+                tcp::Config::default().nodelay(true),
+                noise::Config::new,
+                yamux::Config::default,
+            )
+            .expect("noise takes any key")
+            .with_quic()
+            .with_behaviour(|_| libp2p_stream::Behaviour::new())
+            .expect("making a behaviour cannot fail")
+            .with_swarm_config(|config| {
+                config.with_idle_connection_timeout(Duration::from_secs(60))
+            })
+            .build();
+        let address = match wire {
+            Wire::Quic => "/ip4/127.0.0.1/udp/0/quic-v1",
+            _ => "/ip4/127.0.0.1/tcp/0",
+        };
+        swarm
+            .listen_on(address.parse().expect("is an address"))
+            .expect("loopback is there");
+        let address = loop {
+            if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+                break address;
+            }
+        };
+        Self {
+            peer: *swarm.local_peer_id(),
+            address,
+            control: swarm.behaviour().new_control(),
+            task: tokio::spawn(async move { while let Some(_event) = swarm.next().await {} }),
+        }
+    }
+
+    /// Treats the first stream with `action`, after it has read the request head.
+    fn answer<F, Fut>(&mut self, action: F) -> tokio::task::JoinHandle<()>
+    where
+        F: FnOnce(Stream) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send,
+    {
+        let mut streams = self.control.accept(PROTOCOL).expect("nobody else accepts");
+        tokio::spawn(async move {
+            let (_, mut stream) = streams.next().await.expect("a stream");
+            let mut head = Vec::new();
+            let mut byte = [0; 1];
+            while !head.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).await.expect("a request head");
+                head.extend_from_slice(&byte);
+            }
+            action(stream).await;
+        })
+    }
+}
+
+async fn client_of(foreign: &Foreign, wire: Wire) -> Node {
+    let client = Node::start(wire, Config::default(), Duration::from_secs(60)).await;
+    let (peer, address) = (foreign.peer, foreign.address.clone());
+    client
+        .with(move |swarm| swarm.behaviour_mut().add_peer_address(peer, address))
+        .await;
+    client
+}
+
+async fn get(client: &Node, peer: PeerId) -> Result<Response<Body>, OutboundFailure> {
+    let request = Request::new("GET", "/", "test", ()).expect("is a request");
+    within(client.client.send(peer, name("app"), request)).await
+}
+
+#[tokio::test]
+async fn a_close_delimited_response_ends_with_the_stream_and_not_with_a_reset() {
+    for wire in [Wire::Tcp, Wire::Quic] {
+        for in_order in [true, false] {
+            let mut foreign = Foreign::start(wire).await;
+            let client = client_of(&foreign, wire).await;
+            let (go, wait) = tokio::sync::oneshot::channel::<()>();
+            let answered = foreign.answer(move |mut stream| async move {
+                let response = b"HTTP/1.1 200 OK\r\n\r\nhello";
+                stream.write_all(response).await.expect("is taken");
+                stream.flush().await.expect("is sent");
+                wait.await.expect("the client has it");
+                if in_order {
+                    stream.close().await.expect("closes");
+                    // Until the client has gone too.
+                    let _ = stream.read(&mut [0; 1]).await;
+                }
+            });
+            let mut body = get(&client, foreign.peer).await.expect("a response").body;
+            let first = within(body.chunk()).await.expect("a chunk");
+            assert_eq!(first.as_deref(), Some(&b"hello"[..]));
+            go.send(()).expect("the peer waits");
+            let end = within(body.chunk()).await;
+            assert_eq!(end.is_ok(), in_order, "{wire:?}: {end:?}");
+            drop(body);
+            within(answered).await.expect("the peer did as told");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_complete_response_survives_the_reset_behind_it() {
+    for wire in [Wire::Tcp, Wire::Quic] {
+        let mut foreign = Foreign::start(wire).await;
+        let client = client_of(&foreign, wire).await;
+        foreign.answer(|mut stream| async move {
+            let response = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+            stream.write_all(response).await.expect("is taken");
+            stream.close().await.expect("closes");
+        });
+        let response = get(&client, foreign.peer).await.expect("a response");
+        let body = within(response.body.collect(100)).await;
+        assert_eq!(body.expect("a body"), "hello", "{wire:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_accepted_and_reset_fails_at_once() {
+    for wire in [Wire::Tcp, Wire::Quic] {
+        let mut foreign = Foreign::start(wire).await;
+        let client = client_of(&foreign, wire).await;
+        foreign.answer(|stream| async move { drop(stream) });
+        let result = get(&client, foreign.peer).await;
+        assert!(
+            matches!(
+                result,
+                Err(OutboundFailure::Exchange(
+                    ExchangeError::Closed | ExchangeError::Io(_)
+                ))
+            ),
+            "{wire:?}: {result:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_breaks_the_rules_is_no_response() {
+    let broken: &[(&'static [u8], h1::Error)] = &[
+        (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", h1::Error::BareLf),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+            h1::Error::UnsolicitedSwitch,
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", h1::Error::Truncated),
+    ];
+    for &(bytes, expected) in broken {
+        let mut foreign = Foreign::start(Wire::Tcp).await;
+        let client = client_of(&foreign, Wire::Tcp).await;
+        foreign.answer(move |mut stream| async move {
+            stream.write_all(bytes).await.expect("is taken");
+            stream.close().await.expect("closes");
+        });
+        let result = get(&client, foreign.peer).await;
+        let Err(OutboundFailure::Exchange(ExchangeError::Malformed(error))) = result else {
+            panic!("{:?}: {result:?}", bytes.escape_ascii().to_string());
+        };
+        assert_eq!(error, expected);
+    }
+}
+
+#[tokio::test]
+async fn requests_behind_each_other_are_answered_in_order_also_after_a_half_close() {
+    for wire in [Wire::Tcp, Wire::Quic] {
+        let mut foreign = Foreign::start(wire).await;
+        let server = Node::start(wire, Config::default(), Duration::from_secs(60)).await;
+        let mut requests = server.accept(&name("app")).await;
+        tokio::spawn(async move {
+            while let Some(inbound) = requests.next().await {
+                let target = inbound.request.head.target().to_owned();
+                let response = Response::new(200, target).expect("is a response");
+                inbound.responder.send(response).await.expect("is sent");
+            }
+        });
+        let (peer, address) = (foreign.peer, foreign.address.clone());
+        // The listener's own connection serves for streams in both directions.
+        server
+            .with(move |swarm| {
+                let opts = libp2p::swarm::dial_opts::DialOpts::peer_id(peer)
+                    .addresses(vec![address])
+                    .build();
+                swarm.dial(opts)
+            })
+            .await
+            .expect("dials");
+        let mut stream = within(async {
+            loop {
+                match foreign.control.open_stream(server.peer, PROTOCOL).await {
+                    Ok(stream) => break stream,
+                    // Not connected yet, and nothing tells when.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        })
+        .await;
+        let both = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
+        stream.write_all(both).await.expect("is taken");
+        stream.close().await.expect("closes");
+        let mut answers = String::new();
+        within(stream.read_to_string(&mut answers))
+            .await
+            .expect("reads to the end");
+        assert_eq!(
+            answers.matches("HTTP/1.1 200 OK\r\n").count(),
+            2,
+            "{answers}"
+        );
+        assert!(answers.ends_with("/2"), "{answers}");
+        let (one, two) = (
+            answers.find("/1\r\n").or(answers.find("/1H")),
+            answers.find("/2"),
+        );
+        assert!(one < two, "{answers}");
+    }
+}
