@@ -45,7 +45,7 @@ impl Client {
     /// # Errors
     ///
     /// The peer cannot be reached or does not offer the service, a limit or timeout of
-    /// [`Config`](crate::Config) was hit, or the exchange failed on its stream.
+    /// [`Config`] was hit, or the exchange failed on its stream.
     pub async fn send(
         &self,
         peer: PeerId,

@@ -57,6 +57,11 @@
 //!
 //! - `tokio`: the proxy over TCP and Unix sockets. Nothing else needs a particular runtime.
 
+#![cfg_attr(
+    not(feature = "tokio"),
+    allow(dead_code, reason = "some of it serves only the proxy")
+)]
+
 pub mod codec;
 pub mod failure;
 pub mod h1;
