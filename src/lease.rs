@@ -113,13 +113,20 @@ impl<R: Role> Lease<R> {
         poll_answer(&mut parts.expectation, cx, io)
     }
 
-    /// Settles the expectation before a final response: it is the answer, unless the other one has begun.
+    /// Finishes the word that was begun, before anything else is written.
     pub(crate) fn poll_settle(&self, cx: &mut Context<'_>, io: &Io) -> Poll<io::Result<()>> {
+        poll_answer(&mut self.lock().expectation, cx, io)
+    }
+
+    /// A final response answers the expectation. Whether the client was still waiting: nobody can know then if it
+    /// sends its body.
+    pub(crate) fn end_expectation(&self) -> bool {
         let mut parts = self.lock();
-        if matches!(parts.expectation, Expectation::Waiting) {
+        let waiting = matches!(parts.expectation, Expectation::Waiting);
+        if waiting {
             parts.expectation = Expectation::None;
         }
-        poll_answer(&mut parts.expectation, cx, io)
+        waiting
     }
 }
 

@@ -210,7 +210,8 @@ impl Responder {
         self.settle().await?;
         let context = self.context;
         // A request body that was given up leaves bytes that no next request can follow.
-        let close = self.half.lease.is_read() == Some(false);
+        let lease = &self.half.lease;
+        let close = lease.end_expectation() || lease.is_read() == Some(false);
         self.half.writer().encode(|encoder, out| {
             let line = StatusLine {
                 status: head.status(),

@@ -383,6 +383,31 @@ async fn a_waiting_client_is_told_to_send_its_body() {
 }
 
 #[tokio::test]
+async fn a_waiting_client_may_be_answered_without_its_body() {
+    let (client, server) = pair(Config::default()).await;
+    let mut requests = server.accept(&name("app")).await;
+    let (reader, _writer) = piper::pipe(16);
+    let request =
+        Request::new("POST", "/", "test", Payload::reader(reader, None)).expect("is a request");
+    let request = request
+        .with_field("Expect", "100-continue")
+        .expect("is a field");
+    let sent = client.client.send(server.peer, name("app"), request);
+    let answered = async {
+        let inbound = requests.next().await.expect("a request");
+        let response = Response::new(417, "no").expect("is a response");
+        inbound.responder.send(response).await.expect("is sent");
+        // Held until here: that the body is still wanted makes no difference.
+        drop(inbound.request.body);
+    };
+    let (response, ()) = within(async { tokio::join!(sent, answered) }).await;
+    let response = response.expect("a response");
+    let close = response.head.fields().get("Connection");
+    assert_eq!(close, Some(&b"close"[..]), "nobody knows what follows");
+    assert_eq!(text(response).await, "no");
+}
+
+#[tokio::test]
 async fn a_responder_that_is_dropped_answers_500() {
     let (client, mut server) = pair(Config::default()).await;
     server.add_service(&name("app")).await;

@@ -18,6 +18,9 @@ use crate::{
 /// Above this, buffered bytes are written before more are taken.
 const HIGH_WATER: usize = 64 * 1024;
 
+/// Room for a usual head and a small body, so that a buffer seldom grows.
+const HEAD: usize = 2 * 1024;
+
 /// Body data up to this size joins a head that waits to be written, so that both leave in one write; copying
 /// more would cost more than the write that it saves.
 const COALESCE: usize = 16 * 1024;
@@ -56,6 +59,9 @@ impl<R: Role> Writer<R> {
         &mut self,
         write: impl FnOnce(&mut Encoder<R>, &mut BytesMut) -> Result<T, Misuse>,
     ) -> Result<T, ExchangeError> {
+        if self.buffer.is_empty() {
+            self.buffer.reserve(HEAD);
+        }
         Ok(write(&mut self.encoder, &mut self.buffer)?)
     }
 

@@ -14,7 +14,11 @@ pub(crate) struct Server(TcpListener);
 
 impl Server {
     pub(crate) async fn bind() -> Self {
-        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+        Self::bind_to(0).await
+    }
+
+    pub(crate) async fn bind_to(port: u16) -> Self {
+        Self(TcpListener::bind(("127.0.0.1", port)).await.unwrap())
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -184,6 +188,11 @@ impl Conn {
     /// What came and was not asked for.
     pub(crate) fn surplus(&self) -> &[u8] {
         &self.buffer
+    }
+
+    /// Ends the connection as a crash does: with a reset.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
     }
 
     /// The socket, where nothing was read ahead.
