@@ -117,14 +117,29 @@ impl Peer {
         self.links.push(link);
         // Direct connections first; among equals the older one, whose streams are warm.
         self.links.sort_by_key(|link| link.relayed);
+        if !self.links[0].relayed {
+            self.drop_idle_where(|idle| idle.link.relayed);
+        }
+    }
+
+    /// Whether requests should leave this connection, because it has ended or there is a direct one instead.
+    fn is_superseded(&self, link: &Link) -> bool {
+        let direct = |other: &Arc<Link>| !other.relayed && !other.is_closed();
+        link.is_closed() || (link.relayed && self.links.iter().any(direct))
+    }
+
+    fn drop_idle_where(&mut self, drop: impl Fn(&Idle) -> bool) {
+        for lane in self.lanes.values_mut() {
+            let before = lane.idle.len();
+            lane.idle.retain(|idle| !drop(idle));
+            self.open -= before - lane.idle.len();
+        }
     }
 
     pub(super) fn remove_link(&mut self, connection: ConnectionId) {
         self.links.retain(|link| link.connection != connection);
+        self.drop_idle_where(|idle| idle.link.connection == connection);
         for lane in self.lanes.values_mut() {
-            let before = lane.idle.len();
-            lane.idle.retain(|idle| idle.link.connection != connection);
-            self.open -= before - lane.idle.len();
             let before = lane.opening.len();
             lane.opening.retain(|opening| *opening != connection);
             self.opening -= before - lane.opening.len();
@@ -165,7 +180,7 @@ impl Peer {
         protocol: &Protocol,
         config: &Config,
     ) -> Option<oneshot::Sender<Granted>> {
-        if link.is_closed() {
+        if self.is_superseded(link) {
             return None;
         }
         let lane = self.lanes.get_mut(protocol)?;
@@ -187,9 +202,9 @@ impl Peer {
     }
 
     /// Keeps a stream for a later request; `false` where its place is needed for another protocol, or its
-    /// connection has ended.
+    /// connection is not to be used any more.
     pub(super) fn keep(&mut self, link: &Arc<Link>, protocol: &Protocol, hop: Hop<Client>) -> bool {
-        if link.is_closed() || self.longest_waiting().is_some() {
+        if self.is_superseded(link) || self.longest_waiting().is_some() {
             return false;
         }
         let lane = self.lanes.entry(protocol.clone()).or_default();
@@ -314,5 +329,154 @@ impl Lane {
     fn next_ticket(&self) -> Option<u64> {
         let waiter = self.waiting.get(self.opening.len())?;
         Some(waiter.ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p_identity::PeerId;
+
+    use super::*;
+    use crate::{link::Inbox, local, service::ServiceName};
+
+    type Reply = oneshot::Receiver<Granted>;
+
+    fn protocol(name: &str) -> Protocol {
+        name.parse::<ServiceName>().expect("is a name").into()
+    }
+
+    fn link(connection: usize, relayed: bool) -> Arc<Link> {
+        let connection = ConnectionId::new_unchecked(connection);
+        Link::new(PeerId::random(), connection, relayed)
+    }
+
+    fn config(streams: usize) -> Config {
+        Config::default().with_max_outbound_streams(streams)
+    }
+
+    /// A stream whose other end is kept open.
+    fn hop() -> (Hop<Client>, local::LocalStream) {
+        let (near, far) = local::pair();
+        (Hop::new(near, &Arc::new(Config::default())), far)
+    }
+
+    fn wait(peer: &mut Peer, protocol: &Protocol) -> Reply {
+        let (reply, receiver) = oneshot::channel();
+        peer.wait(protocol, reply);
+        receiver
+    }
+
+    /// What the connection was asked to open since the last time.
+    fn wanted(link: &Link) -> Vec<Protocol> {
+        let Inbox { wanted, .. } = link.take(&Context::from_waker(Waker::noop()));
+        wanted
+    }
+
+    #[test]
+    fn as_many_streams_are_opened_as_requests_wait_up_to_the_cap() {
+        let (config, a) = (config(2), protocol("a"));
+        let (mut peer, link) = (Peer::default(), link(1, false));
+        peer.add_link(Arc::clone(&link));
+        let _replies = [(); 3].map(|()| wait(&mut peer, &a));
+        peer.open_wanted(&config);
+        assert_eq!(wanted(&link), [a.clone(), a.clone()]);
+
+        // One that fails makes room for the next.
+        peer.open_failed(link.connection, &a);
+        peer.open_wanted(&config);
+        assert_eq!(wanted(&link), [a.clone()]);
+    }
+
+    #[test]
+    fn requests_are_served_in_turn_over_all_protocols() {
+        let (config, a, b) = (config(1), protocol("a"), protocol("b"));
+        let (mut peer, link) = (Peer::default(), link(1, false));
+        peer.add_link(Arc::clone(&link));
+        let _first = wait(&mut peer, &a);
+        peer.open_wanted(&config);
+        peer.opened(link.connection, &a);
+        assert!(peer.next_for(&link, &a, &config).is_some());
+
+        // The stream comes back while another protocol has waited for longer: it gives its place up.
+        let _second = wait(&mut peer, &b);
+        let _third = wait(&mut peer, &a);
+        wanted(&link);
+        assert!(peer.next_for(&link, &a, &config).is_none());
+        assert!(!peer.keep(&link, &a, hop().0));
+        peer.lost(&config);
+        assert_eq!(wanted(&link), [b]);
+    }
+
+    #[test]
+    fn an_idle_stream_gives_way_to_another_protocol() {
+        let (config, a, b) = (config(1), protocol("a"), protocol("b"));
+        let (mut peer, link) = (Peer::default(), link(1, false));
+        peer.add_link(Arc::clone(&link));
+        let reply = wait(&mut peer, &a);
+        peer.open_wanted(&config);
+        peer.opened(link.connection, &a);
+        drop(reply);
+        assert!(peer.next_for(&link, &a, &config).is_none(), "gave up");
+        let (idle, _far) = hop();
+        assert!(peer.keep(&link, &a, idle));
+        wanted(&link);
+
+        let _reply = wait(&mut peer, &b);
+        peer.open_wanted(&config);
+        assert_eq!(wanted(&link), [b]);
+        assert!(peer.take_idle(&a).is_none());
+    }
+
+    #[test]
+    fn a_stream_that_the_peer_closed_is_not_taken() {
+        let a = protocol("a");
+        let (mut peer, link) = (Peer::default(), link(1, false));
+        peer.add_link(Arc::clone(&link));
+        let (good, _far) = hop();
+        let (closed, far) = hop();
+        peer.open = 2;
+        assert!(peer.keep(&link, &a, good));
+        assert!(peer.keep(&link, &a, closed));
+        drop(far);
+        assert!(peer.take_idle(&a).is_some());
+        assert!(peer.take_idle(&a).is_none());
+        assert_eq!(peer.open, 1, "the lent one");
+    }
+
+    #[test]
+    fn a_direct_connection_takes_over_from_a_relayed_one() {
+        let (config, a) = (config(8), protocol("a"));
+        let (mut peer, relayed, direct) = (Peer::default(), link(1, true), link(2, false));
+        peer.add_link(Arc::clone(&relayed));
+        let (idle, _far) = hop();
+        peer.open = 1;
+        assert!(peer.keep(&relayed, &a, idle));
+
+        peer.add_link(Arc::clone(&direct));
+        assert!(peer.take_idle(&a).is_none(), "on the relayed connection");
+        assert_eq!(peer.open, 0);
+        let _reply = wait(&mut peer, &a);
+        peer.open_wanted(&config);
+        assert_eq!(
+            (wanted(&relayed), wanted(&direct)),
+            (vec![], vec![a.clone()])
+        );
+        // A stream that comes back to the relayed connection is not used again either.
+        assert!(peer.next_for(&relayed, &a, &config).is_none());
+        assert!(!peer.keep(&relayed, &a, hop().0));
+    }
+
+    #[test]
+    fn what_a_connection_was_opening_ends_with_it() {
+        let (config, a) = (config(8), protocol("a"));
+        let (mut peer, first, second) = (Peer::default(), link(1, false), link(2, false));
+        peer.add_link(Arc::clone(&first));
+        peer.add_link(Arc::clone(&second));
+        let _reply = wait(&mut peer, &a);
+        peer.open_wanted(&config);
+        assert_eq!(wanted(&first), [a.clone()]);
+        peer.remove_link(first.connection);
+        peer.open_wanted(&config);
+        assert_eq!(wanted(&second), [a]);
     }
 }
