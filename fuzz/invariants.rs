@@ -1,9 +1,9 @@
-//! What must hold of the framing core for every input? One function for each fuzz target, which panics
-//! if it does not.
+//! What must hold of the framing core for every input? One function for each fuzz target, which
+//! panics if it does not.
 //!
-//! The fuzz targets call them with whatever the fuzzer makes up, and `tests/corpus.rs` with the seeds.
-//! A new target is a function here or in a file beside this one, a file in `fuzz_targets`, an entry in
-//! `Cargo.toml`, a folder in `seeds` and a line in `tests/corpus.rs`.
+//! The fuzz targets call them with whatever the fuzzer makes up, and `tests/corpus.rs` with the
+//! seeds. A new target is a function here or in a file beside this one, a file in `fuzz_targets`,
+//! an entry in `Cargo.toml`, a folder in `seeds` and a line in `tests/corpus.rs`.
 
 #![allow(
     dead_code,
@@ -17,8 +17,8 @@ use libp2p_http_proxy::h1::{
 
 use crate::transcript::{Found, Transcript, bytewise, requests, responses};
 
-/// A request head that is accepted cannot be read in any other way, and is written as a head that says
-/// the same.
+/// A request head that is accepted cannot be read in any other way, and is written as a head that
+/// says the same.
 pub(crate) fn request_head(data: &[u8]) {
     let limits = Limits::default();
     let read = requests(data, [], &limits);
@@ -58,7 +58,8 @@ pub(crate) fn request_head(data: &[u8]) {
     let all = fields().chain(added);
     let written = Encoder::<Client>::new().request(RequestLine::from(head), all, sending, &mut out);
     if written.is_err() {
-        // An HTTP/1.0 request may lack what an HTTP/1.1 request needs, and expect what that must not.
+        // An HTTP/1.0 request may lack what an HTTP/1.1 request needs, and expect what that must
+        // not.
         assert!(!is_http11, "{head:?}: {written:?}");
         return;
     }
@@ -79,8 +80,8 @@ pub(crate) fn request_head(data: &[u8]) {
     assert!(kept.eq(fields().chain(added)), "{head:?}: {same:?}");
 }
 
-/// A response head that is accepted cannot be read in any other way, and is written as a head that says
-/// the same.
+/// A response head that is accepted cannot be read in any other way, and is written as a head that
+/// says the same.
 pub(crate) fn response_head(data: &[u8]) {
     let limits = Limits::default();
     let mut upgrade = RequestContext::default();
@@ -172,8 +173,8 @@ pub(crate) fn chunked(data: &[u8]) {
     }
 }
 
-/// Whatever the peer sends, and however it is cut, either side finds the same messages, uses the same
-/// bytes, and ends in the same error.
+/// Whatever the peer sends, and however it is cut, either side finds the same messages, uses the
+/// same bytes, and ends in the same error.
 ///
 /// The first byte is the role and the request, the next eight are the sizes of the pieces.
 pub(crate) fn connection(data: &[u8]) {
@@ -310,7 +311,8 @@ fn is_hop_by_hop(field: &Field<'_>) -> bool {
     NAMES.iter().any(|name| field.is(name))
 }
 
-/// A second reader of chunked bodies, as simple as can be: it has the whole body before it, and no limits.
+/// A second reader of chunked bodies, as simple as can be: it has the whole body before it, and no
+/// limits.
 mod grammar {
     /// The body, and whether there are trailers, if `input` begins with a chunked body (RFC 9112,
     /// section 7.1). Trailers are not checked beyond their line ends.

@@ -1,4 +1,5 @@
-//! What does a decoder make of some bytes? Reads them, cut in any way, and writes down all it found.
+//! What does a decoder make of some bytes? Reads them, cut in any way, and writes down all it
+//! found.
 
 #![allow(
     dead_code,

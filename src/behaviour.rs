@@ -228,7 +228,7 @@ impl HttpProxyBehaviour {
                 reason: one_line(other),
             },
         };
-        // Somebody else is dialling the peer, or has: that attempt decides.
+        // Somebody else is dialling the peer: that attempt decides.
         if !matches!(error, DialError::DialPeerConditionFalse(_)) {
             self.shared.outbound.dial_failed(peer, failure);
         }
@@ -330,8 +330,10 @@ impl NetworkBehaviour for HttpProxyBehaviour {
                 return Poll::Ready(ToSwarm::GenerateEvent(event));
             }
             if let Some(peer) = self.shared.outbound.next_dial(cx) {
+                // Not "disconnected": a connection whose handler is gone may still count as one for the swarm, and
+                // without a handler it is of no use.
                 let opts = DialOpts::peer_id(peer)
-                    .condition(PeerCondition::DisconnectedAndNotDialing)
+                    .condition(PeerCondition::NotDialing)
                     .build();
                 return Poll::Ready(ToSwarm::Dial { opts });
             }

@@ -24,7 +24,8 @@ use crate::h1::{
 ///   message is due: between the [`Frame::End`] of a request and the end of its response, and after a
 ///   101. More bytes than a head may have are not held then: [`CodecError::Paused`] says so.
 ///
-/// After a switch of protocols `Framed::into_parts` gives back the stream and the bytes behind the 101.
+/// After a switch of protocols `Framed::into_parts` gives back the stream and the bytes behind the
+/// 101.
 ///
 /// ```
 /// # futures::executor::block_on(async {

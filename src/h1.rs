@@ -1,7 +1,8 @@
 //! The framing core: HTTP/1.1 (RFC 9110, RFC 9112) without I/O, tasks or clocks.
 //!
-//! Bytes go in and messages come out, messages go in and bytes come out. It is strict: what the RFCs
-//! call malformed, and what two recipients could read in two ways, is an [`Error`], and stays one.
+//! Bytes go in and messages come out, messages go in and bytes come out. It is strict: what the
+//! RFCs call malformed, and what two recipients could read in two ways, is an [`Error`], and stays
+//! one.
 //!
 //! ```text
 //! bytes -> Decoder -> Step::{Head, Data, End}        Encoder::{request, response, data, end} -> bytes

@@ -1,5 +1,5 @@
-//! Does the framing core stay what it is? It knows no libp2p, no async and no clock, its files depend
-//! on each other in one direction only, and none of them is unsafe.
+//! Does the framing core stay what it is? It knows no libp2p, no async and no clock, its files
+//! depend on each other in one direction only, and none of them is unsafe.
 
 use std::{
     collections::BTreeSet,

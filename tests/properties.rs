@@ -465,7 +465,8 @@ fn cost_is_in_proportion_to_the_bytes() {
                 requests(input.as_bytes(), bytewise(input.as_bytes()), &limits),
             ),
         ] {
-            // A byte of a head or of trailers is looked at once to find the end, and once to parse it.
+            // A byte of a head or of trailers is looked at once to find the end, and once to parse
+            // it.
             let bound = 2 * input.len() as u64;
             assert!(read.examined > 0, "{what}, {how}");
             assert!(

@@ -1,5 +1,5 @@
-//! Invariant: whatever the peer sends, and however it is cut, either side finds the same messages, uses
-//! the same bytes, and ends in the same error.
+//! Invariant: whatever the peer sends, and however it is cut, either side finds the same messages,
+//! uses the same bytes, and ends in the same error.
 
 #![no_main]
 

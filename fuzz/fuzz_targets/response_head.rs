@@ -1,5 +1,5 @@
-//! Invariant: a response head that is accepted cannot be read in any other way, and is written as a head
-//! that says the same.
+//! Invariant: a response head that is accepted cannot be read in any other way, and is written as a
+//! head that says the same.
 
 #![no_main]
 

@@ -176,8 +176,8 @@ impl Chunks {
                     self.after_size(byte, value, limits)?
                 }
             }
-            // Bad white space before an extension must be taken (RFC 9112, section 7.1.1), but white
-            // space before the line end is in no grammar.
+            // Bad white space before an extension must be taken (RFC 9112, section 7.1.1), but
+            // white space before the line end is in no grammar.
             State::Space { value } => match byte {
                 b'\r' | b'\n' => return Err(Error::ChunkSize),
                 _ => self.after_size(byte, value, limits)?,

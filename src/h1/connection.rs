@@ -18,9 +18,9 @@ use super::{
 
 /// Both directions of one HTTP/1.1 connection, which keep each other's turn.
 ///
-/// A server is ready for its first request, a client for sending its first. When both messages of an
-/// exchange are complete, [`next_exchange`](Self::next_exchange) begins with the next one, or says why
-/// there is none.
+/// A server is ready for its first request, a client for sending its first. When both messages of
+/// an exchange are complete, [`next_exchange`](Self::next_exchange) begins with the next one, or
+/// says why there is none.
 #[derive(Debug)]
 pub struct Connection<R> {
     decoder: Decoder<R>,
@@ -135,8 +135,8 @@ impl<R: Role> Connection<R> {
 }
 
 impl Connection<Server> {
-    /// Sends an interim response: see [`Encoder::interim`]. To an HTTP/1.0 client, which must not be
-    /// sent one, nothing is written (RFC 9110, section 15.2).
+    /// Sends an interim response: see [`Encoder::interim`]. To an HTTP/1.0 client, which must not
+    /// be sent one, nothing is written (RFC 9110, section 15.2).
     ///
     /// # Errors
     ///
@@ -218,9 +218,9 @@ impl Connection<Client> {
 
 /// Whether a connection may carry another exchange. Nothing else decides that.
 ///
-/// Before the first message it may. Otherwise both messages of the exchange must be complete, neither
-/// side may have asked for the end, and no byte may have come that belongs to nothing. A client calls
-/// the decoder with what is left in its buffer before it asks.
+/// Before the first message it may. Otherwise both messages of the exchange must be complete,
+/// neither side may have asked for the end, and no byte may have come that belongs to nothing. A
+/// client calls the decoder with what is left in its buffer before it asks.
 ///
 /// # Errors
 ///

@@ -124,8 +124,8 @@ impl<R: Role> Decoder<R> {
     ///
     /// The caller drops the used bytes and calls again with the rest, or with the rest and more. As
     /// long as a head or the trailers are incomplete they stay in the input, which therefore never
-    /// needs room for more than the size limit and one byte. Every byte is looked at a fixed number of
-    /// times, however the input is cut.
+    /// needs room for more than the size limit and one byte. Every byte is looked at a fixed number
+    /// of times, however the input is cut.
     ///
     /// # Errors
     ///
@@ -143,8 +143,8 @@ impl<R: Role> Decoder<R> {
         result
     }
 
-    /// Says that the input has ended, with `leftover` bytes of it unused. To be called when the decoder
-    /// has answered [`Step::NeedMore`] or [`Step::Paused`] and there is no more.
+    /// Says that the input has ended, with `leftover` bytes of it unused. To be called when the
+    /// decoder has answered [`Step::NeedMore`] or [`Step::Paused`] and there is no more.
     ///
     /// # Errors
     ///
@@ -325,8 +325,9 @@ impl<R: Role> Decoder<R> {
         Ok(())
     }
 
-    /// Bytes came while no message is due. From a client they are its next request. From a server they
-    /// answer nothing, and must not become the answer to the next request (RFC 9112, section 9.2).
+    /// Bytes came while no message is due. From a client they are its next request. From a server
+    /// they answer nothing, and must not become the answer to the next request (RFC 9112, section
+    /// 9.2).
     fn on_surplus(&mut self) {
         if !R::IS_SERVER {
             self.close = Some(CloseReason::Surplus);
@@ -359,8 +360,8 @@ impl Decoder<Server> {
 }
 
 impl Decoder<Client> {
-    /// Begins with the response to a request that was sent, or begins to be sent. Does nothing while
-    /// another response is incomplete, or after a switch.
+    /// Begins with the response to a request that was sent, or begins to be sent. Does nothing
+    /// while another response is incomplete, or after a switch.
     ///
     /// If bytes came before this, the next call of [`decode`](Self::decode) fails with
     /// [`Error::Surplus`]: they cannot be the response.

@@ -54,7 +54,8 @@ impl<R> Encoder<R> {
     ///
     /// # Errors
     ///
-    /// If there is no head yet, the message has ended, or the body would exceed its declared length.
+    /// If there is no head yet, the message has ended, or the body would exceed its declared
+    /// length.
     pub fn data(&mut self, data: &[u8], out: &mut BytesMut) -> Result<(), Misuse> {
         match self.state {
             // An empty chunk would be the last one.
@@ -69,7 +70,8 @@ impl<R> Encoder<R> {
         Ok(())
     }
 
-    /// Counts `length` bytes of the body that the caller writes itself, unframed and without a copy.
+    /// Counts `length` bytes of the body that the caller writes itself, unframed and without a
+    /// copy.
     ///
     /// Returns whether it may: not if the body is chunked or not sent, when [`data`](Self::data) is
     /// to be used.
@@ -101,7 +103,8 @@ impl<R> Encoder<R> {
         }
     }
 
-    /// Ends the message. Trailers go out only if it is chunked and sent, otherwise they are dropped.
+    /// Ends the message. Trailers go out only if it is chunked and sent, otherwise they are
+    /// dropped.
     ///
     /// # Errors
     ///
@@ -155,7 +158,8 @@ impl<R> Encoder<R> {
         }
     }
 
-    /// Makes ready for the next message, once the current one was sent to its end. Does nothing before.
+    /// Makes ready for the next message, once the current one was sent to its end. Does nothing
+    /// before.
     ///
     /// Whether the connection may carry one is decided by [`reuse`](super::reuse).
     pub fn next(&mut self) {

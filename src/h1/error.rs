@@ -1,10 +1,12 @@
 //! Which rule was broken, by whom, and what is the answer to it?
 //!
-//! [`Error`] is the peer's fault, [`Misuse`], [`InvalidField`] and [`InvalidHead`] are the local caller's.
+//! [`Error`] is the peer's fault, [`Misuse`], [`InvalidField`] and [`InvalidHead`] are the local
+//! caller's.
 
 /// The peer broke a rule of RFC 9110 or RFC 9112, or exceeded one of the [`Limits`](super::Limits).
 ///
-/// A decoder that returned one repeats it on every later call: after it nothing that the peer sends has a meaning.
+/// A decoder that returned one repeats it on every later call: after it nothing that the peer sends
+/// has a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -126,7 +128,8 @@ pub enum Error {
     /// The data of a chunk are not followed by CRLF (RFC 9112, section 7.1).
     #[error("the data of a chunk are not followed by CRLF")]
     ChunkDataEnd,
-    /// A trailer is for framing, routing, authentication or content format (RFC 9110, section 6.5.1).
+    /// A trailer is for framing, routing, authentication or content format (RFC 9110, section
+    /// 6.5.1).
     #[error("a field is not allowed as a trailer")]
     ForbiddenTrailer,
     /// There are more trailers than the limit.
@@ -161,7 +164,8 @@ pub enum Error {
     /// The input ended inside a head, or before the end of a body (RFC 9112, section 8).
     #[error("the message was cut short")]
     Truncated,
-    /// Bytes came after the end of a response, or before a request was sent (RFC 9112, section 9.2).
+    /// Bytes came after the end of a response, or before a request was sent (RFC 9112, section
+    /// 9.2).
     #[error("bytes came that belong to no response")]
     Surplus,
 }
@@ -205,7 +209,8 @@ pub enum Misuse {
     /// A start line, or the head as a whole, would be refused by a strict recipient.
     #[error("a strict recipient would refuse this head: {0}")]
     Malformed(Error),
-    /// The status cannot be sent in this way: `interim` is for 100 and 102 to 199, `response` for the others.
+    /// The status cannot be sent in this way: `interim` is for 100 and 102 to 199, `response` for
+    /// the others.
     #[error(
         "the status {status} cannot be sent here: interim is for 1xx other than 101, response for the rest"
     )]
@@ -335,7 +340,8 @@ pub enum InvalidHead {
     Field(#[from] InvalidField),
 }
 
-/// How much of an offending text is worth showing: enough to recognise it, too little to flood a log.
+/// How much of an offending text is worth showing: enough to recognise it, too little to flood a
+/// log.
 const SHOWN: usize = 64;
 
 /// The beginning of `bytes`, without anything that a log or a page could stumble over.

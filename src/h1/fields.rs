@@ -1,4 +1,5 @@
-//! Which fields does a message have? An ordered list that keeps case, order and repeats, which a proxy must pass on.
+//! Which fields does a message have? An ordered list that keeps case, order and repeats, which a
+//! proxy must pass on.
 
 use std::{fmt, sync::Arc};
 
@@ -123,8 +124,8 @@ impl Fields {
     ///
     /// # Errors
     ///
-    /// If the name is not a token, or the value holds a control byte or begins or ends with white space
-    /// (RFC 9110, sections 5.1 and 5.5). The list is unchanged then.
+    /// If the name is not a token, or the value holds a control byte or begins or ends with white
+    /// space (RFC 9110, sections 5.1 and 5.5). The list is unchanged then.
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), InvalidField> {
         let value = value.as_ref();
         if !is_token(name.as_bytes()) {
@@ -191,7 +192,8 @@ impl Fields {
         }
     }
 
-    /// For each parsed field its name, its value, and all that stands between its colon and its line end.
+    /// For each parsed field its name, its value, and all that stands between its colon and its
+    /// line end.
     pub(crate) fn raw_lines(&self) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
         self.lines.iter().map(|line| {
             let colon = line.name.end as usize;
@@ -251,7 +253,8 @@ impl Line {
 }
 
 impl Span {
-    /// Where `part` lies in `whole`, of which it is a slice. A head is far smaller than the offsets can count.
+    /// Where `part` lies in `whole`, of which it is a slice. A head is far smaller than the offsets
+    /// can count.
     pub(crate) fn within(whole: &[u8], part: &[u8]) -> Self {
         let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
         Self::new(start, start.wrapping_add(part.len()))

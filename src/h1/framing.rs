@@ -118,18 +118,20 @@ impl RequestHead {
             head_method: self.method() == "HEAD",
             version: self.version(),
             close: persistence(self.version(), traits.close, traits.keep_alive),
-            // RFC 9110, section 7.8: an upgrade may be ignored, and in HTTP/1.0 must be. Behind a body
-            // the place where the new protocol begins would be one more thing to disagree about.
+            // RFC 9110, section 7.8: an upgrade may be ignored, and in HTTP/1.0 must be. Behind a
+            // body the place where the new protocol begins would be one more thing to disagree
+            // about.
             upgrade: traits.upgrade && is_http11 && !has_body,
-            // RFC 9110, section 10.1.1: in HTTP/1.0 it must be ignored; without a body nobody waits.
+            // RFC 9110, section 10.1.1: in HTTP/1.0 it must be ignored; without a body nobody
+            // waits.
             expect_continue: traits.expect_continue && is_http11 && has_body,
         }
     }
 }
 
 impl ResponseHead {
-    /// What the head declares about its body. [`Length::Absent`] for a head that was not parsed, and
-    /// for a body that ends with the connection.
+    /// What the head declares about its body. [`Length::Absent`] for a head that was not parsed,
+    /// and for a body that ends with the connection.
     pub fn declared_length(&self) -> Length {
         declared(self.traits.chunked, self.traits.content_length)
     }
@@ -174,8 +176,8 @@ pub(crate) fn response_close(head: &ResponseHead, framing: Framing) -> Option<Cl
     if framing == Framing::UntilClose {
         return Some(CloseReason::UntilClose);
     }
-    // RFC 9110, section 8.6, and RFC 9112, section 6.1, forbid a 204 to have either field. Length 0 is
-    // common and clear. Anything else is not, so nothing is read behind it.
+    // RFC 9110, section 8.6, and RFC 9112, section 6.1, forbid a 204 to have either field. Length 0
+    // is common and clear. Anything else is not, so nothing is read behind it.
     let announces = traits.chunked || traits.content_length.is_some_and(|length| length > 0);
     if head.status() == 204 && announces {
         return Some(CloseReason::AmbiguousBody);

@@ -1,7 +1,7 @@
 //! What is in a head? Start line and fields of a request and of a response, parsed or made.
 //!
-//! A parsed head is one allocation of its exact size: it does not keep the read buffer alive, and to
-//! clone it is to count a reference.
+//! A parsed head is one allocation of its exact size: it does not keep the read buffer alive, and
+//! to clone it is to count a reference.
 
 use std::{fmt, mem::MaybeUninit, sync::Arc};
 
@@ -90,7 +90,8 @@ impl RequestHead {
         &self.fields
     }
 
-    /// The fields, to be changed. What they said about framing when they were parsed stays as it was.
+    /// The fields, to be changed. What they said about framing when they were parsed stays as it
+    /// was.
     pub fn fields_mut(&mut self) -> &mut Fields {
         &mut self.fields
     }
@@ -273,12 +274,14 @@ impl ResponseHead {
         &self.fields
     }
 
-    /// The fields, to be changed. What they said about framing when they were parsed stays as it was.
+    /// The fields, to be changed. What they said about framing when they were parsed stays as it
+    /// was.
     pub fn fields_mut(&mut self) -> &mut Fields {
         &mut self.fields
     }
 
-    /// Whether another response follows to the same request (RFC 9110, section 15.2). A 101 is final.
+    /// Whether another response follows to the same request (RFC 9110, section 15.2). A 101 is
+    /// final.
     pub fn is_interim(&self) -> bool {
         self.status < 200 && self.status != 101
     }
@@ -319,8 +322,8 @@ impl ResponseHead {
         Ok(head)
     }
 
-    /// A 1xx response has no body, so it must not announce one (RFC 9110, section 8.6, and RFC 9112,
-    /// section 6.1). Some servers send `Content-Length: 0` with a 101, which is harmless.
+    /// A 1xx response has no body, so it must not announce one (RFC 9110, section 8.6, and RFC
+    /// 9112, section 6.1). Some servers send `Content-Length: 0` with a 101, which is harmless.
     fn check_informational(&self) -> Result<(), Error> {
         let announces = self.traits.chunked || self.traits.content_length.is_some_and(|n| n > 0);
         if self.status < 200 && announces {

@@ -2,7 +2,8 @@
 
 /// The most fields a head may ever be allowed to have, whatever is configured.
 ///
-/// The table that a head is parsed into lives on the stack, so its size is fixed: 256 entries are 8 KiB.
+/// The table that a head is parsed into lives on the stack, so its size is fixed: 256 entries are 8
+/// KiB.
 pub(crate) const FIELDS_CEILING: usize = 256;
 
 /// The largest head, in bytes, that may ever be allowed. Offsets into a head are 32 bits wide.
@@ -10,8 +11,9 @@ const HEAD_CEILING: usize = 16 * 1024 * 1024;
 
 /// Bounds on what a peer may send in one message.
 ///
-/// They bound memory: a receiver buffers at most `max(head_size, trailers_size) + 1` bytes that it cannot yet use,
-/// and a parsed head or trailer section costs its own size once more. Body bytes are never buffered here.
+/// They bound memory: a receiver buffers at most `max(head_size, trailers_size) + 1` bytes that it
+/// cannot yet use, and a parsed head or trailer section costs its own size once more. Body bytes
+/// are never buffered here.
 ///
 /// ```
 /// use libp2p_http_proxy::h1::Limits;
@@ -51,9 +53,11 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Sets the size of a whole head in bytes, its empty line included. Default 32 KiB, at most 16 MiB.
+    /// Sets the size of a whole head in bytes, its empty line included. Default 32 KiB, at most 16
+    /// MiB.
     ///
-    /// Memory: this many bytes per connection while a head arrives, and as many for the parsed head.
+    /// Memory: this many bytes per connection while a head arrives, and as many for the parsed
+    /// head.
     pub fn with_head_size(mut self, bytes: usize) -> Self {
         self.head_size = bytes.min(HEAD_CEILING);
         self
@@ -65,21 +69,25 @@ impl Limits {
         self
     }
 
-    /// Sets the length of a request target in bytes. Default 16 KiB; the head size bounds it as well.
+    /// Sets the length of a request target in bytes. Default 16 KiB; the head size bounds it as
+    /// well.
     pub fn with_target(mut self, bytes: usize) -> Self {
         self.target = bytes;
         self
     }
 
-    /// Sets the length of a chunk-size line in bytes, its extensions included, its line end not. Default 256.
+    /// Sets the length of a chunk-size line in bytes, its extensions included, its line end not.
+    /// Default 256.
     pub fn with_chunk_line(mut self, bytes: usize) -> Self {
         self.chunk_line = bytes;
         self
     }
 
-    /// Sets the size of a trailer section in bytes, its empty line included. Default 8 KiB, at most 16 MiB.
+    /// Sets the size of a trailer section in bytes, its empty line included. Default 8 KiB, at most
+    /// 16 MiB.
     ///
-    /// Memory: this many bytes per connection while trailers arrive, and as many for the parsed fields.
+    /// Memory: this many bytes per connection while trailers arrive, and as many for the parsed
+    /// fields.
     pub fn with_trailers_size(mut self, bytes: usize) -> Self {
         self.trailers_size = bytes.min(HEAD_CEILING);
         self

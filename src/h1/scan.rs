@@ -67,8 +67,8 @@ impl Scan {
         if feed >= bounds.size {
             return Err(bounds.too_large);
         }
-        // RFC 9112, section 2.2, lets a recipient take a bare LF for a line end. Some do, some do not,
-        // and that difference is how requests are smuggled.
+        // RFC 9112, section 2.2, lets a recipient take a bare LF for a line end. Some do, some do
+        // not, and that difference is how requests are smuggled.
         let text = input.get(line..feed).unwrap_or_default();
         let Some(length) = text.strip_suffix(b"\r").map(<[u8]>::len) else {
             return Err(Error::BareLf);

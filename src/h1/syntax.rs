@@ -1,12 +1,13 @@
 //! Which bytes may stand where? Tokens, field values, lists and numbers of RFC 9110, section 5.
 
-/// Whether `bytes` is a token (RFC 9110, section 5.6.2): one or more of `!#$%&'*+-.^_`|~`, letters and digits.
+/// Whether `bytes` is a token (RFC 9110, section 5.6.2): one or more of `!#$%&'*+-.^_`|~`, letters
+/// and digits.
 pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 
-/// The members of a comma-separated list (RFC 9110, section 5.6.1), without white space around them and without
-/// the empty ones, which a recipient must ignore.
+/// The members of a comma-separated list (RFC 9110, section 5.6.1), without white space around them
+/// and without the empty ones, which a recipient must ignore.
 ///
 /// For lists of tokens: a comma inside of a quoted string is not special here.
 pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
@@ -16,7 +17,8 @@ pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
         .filter(|member| !member.is_empty())
 }
 
-/// Reads decimal digits and nothing else: no sign, no space, no separator, no overflow, at least one digit.
+/// Reads decimal digits and nothing else: no sign, no space, no separator, no overflow, at least
+/// one digit.
 pub fn digits(bytes: &[u8]) -> Option<u64> {
     if bytes.is_empty() {
         return None;
@@ -52,7 +54,8 @@ pub(crate) fn hex_digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Whether `value` can stand in a field (RFC 9110, section 5.5): no control byte but HTAB, no white space around it.
+/// Whether `value` can stand in a field (RFC 9110, section 5.5): no control byte but HTAB, no white
+/// space around it.
 pub(crate) fn is_field_value(value: &[u8]) -> bool {
     is_text(value) && trim_ows(value).len() == value.len()
 }
@@ -83,8 +86,8 @@ pub(crate) fn trim_ows(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Whether `value` is a list of protocols as an Upgrade field has it (RFC 9110, section 7.8): at least one
-/// `token` or `token/token`.
+/// Whether `value` is a list of protocols as an Upgrade field has it (RFC 9110, section 7.8): at
+/// least one `token` or `token/token`.
 pub(crate) fn is_protocol_list(value: &[u8]) -> bool {
     let mut members = tokens(value).peekable();
     members.peek().is_some()

@@ -1,4 +1,5 @@
-//! Whom does a request address? The forms of a target and the rules for Host (RFC 9112, sections 3.2 and 3.3).
+//! Whom does a request address? The forms of a target and the rules for Host (RFC 9112, sections
+//! 3.2 and 3.3).
 
 use std::net::Ipv6Addr;
 
@@ -26,8 +27,8 @@ pub(crate) fn check_method(method: &[u8]) -> Result<(), Error> {
     if !is_token(method) {
         return Err(Error::Method);
     }
-    // Methods are case-sensitive (RFC 9110, section 9.1), but not every server knows: one that takes `head` for
-    // HEAD sends no body where we expect one.
+    // Methods are case-sensitive (RFC 9110, section 9.1), but not every server knows: one that
+    // takes `head` for HEAD sends no body where we expect one.
     if method.eq_ignore_ascii_case(b"CONNECT") {
         return Err(if method == b"CONNECT" {
             Error::ConnectMethod
@@ -43,8 +44,8 @@ pub(crate) fn check_method(method: &[u8]) -> Result<(), Error> {
 
 /// Which form `target` has, if it is one that `method` allows.
 ///
-/// Browsers leave bytes unescaped that RFC 3986 wants escaped, such as `|` and non-ASCII letters. They pass: what
-/// is refused is what ends a target elsewhere (white space, controls, `#`).
+/// Browsers leave bytes unescaped that RFC 3986 wants escaped, such as `|` and non-ASCII letters.
+/// They pass: what is refused is what ends a target elsewhere (white space, controls, `#`).
 pub(crate) fn form<'a>(method: &[u8], target: &'a [u8]) -> Result<Form<'a>, Error> {
     if target.iter().any(|&byte| byte <= b' ' || byte == 0x7f) || str::from_utf8(target).is_err() {
         return Err(Error::Target);
@@ -90,8 +91,8 @@ fn absolute(target: &[u8]) -> Result<Form<'_>, Error> {
         .position(|byte| matches!(byte, b'/' | b'?'))
         .unwrap_or(rest.len());
     let authority = &rest[..end];
-    // User information in a target is an attack on whoever reads it (RFC 9110, section 4.2.4), an empty host an
-    // error (section 4.2.1).
+    // User information in a target is an attack on whoever reads it (RFC 9110, section 4.2.4), an
+    // empty host an error (section 4.2.1).
     Authority::parse(authority).ok_or(Error::Target)?;
     Ok(Form::Absolute { scheme, authority })
 }
@@ -157,7 +158,8 @@ fn default_port(scheme: &[u8]) -> Option<u16> {
 
 /// Whether `host` is a registered name or an IPv4 address (RFC 3986, section 3.2.2), and not empty.
 ///
-/// The comma, which the grammar allows, is refused: a recipient that joins fields would read two hosts.
+/// The comma, which the grammar allows, is refused: a recipient that joins fields would read two
+/// hosts.
 fn is_reg_name(host: &[u8]) -> bool {
     let mut rest = host;
     while let [byte, after @ ..] = rest {

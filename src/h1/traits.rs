@@ -65,8 +65,9 @@ impl<'a> Seen<'a> {
         Ok(seen)
     }
 
-    /// RFC 9110, section 8.6, and RFC 9112, section 6.3. Stricter than both: a repeat is refused even
-    /// if it is the same number, as are leading zeros (octal, to some) and a tab next to the number.
+    /// RFC 9110, section 8.6, and RFC 9112, section 6.3. Stricter than both: a repeat is refused
+    /// even if it is the same number, as are leading zeros (octal, to some) and a tab next to the
+    /// number.
     fn on_content_length(&mut self, value: &[u8], raw: &[u8]) -> Result<(), Error> {
         if self.traits.content_length.is_some() {
             return Err(Error::RepeatedContentLength);
@@ -79,8 +80,8 @@ impl<'a> Seen<'a> {
         Ok(())
     }
 
-    /// RFC 9112, section 6.1. Exactly one `chunked`: parsers disagree about everything else. That goes
-    /// for a tab next to it, too, which only attacks have.
+    /// RFC 9112, section 6.1. Exactly one `chunked`: parsers disagree about everything else. That
+    /// goes for a tab next to it, too, which only attacks have.
     fn on_transfer_encoding(&mut self, value: &[u8], raw: &[u8]) -> Result<(), Error> {
         if self.traits.chunked || raw.contains(&b'\t') {
             return Err(Error::TransferEncoding);
@@ -112,8 +113,8 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// RFC 9110, section 7.8. `h2c` is never granted: it is obsolete (RFC 9113, section 3.1), and in its
-    /// tunnel requests would pass that nobody checks.
+    /// RFC 9110, section 7.8. `h2c` is never granted: it is obsolete (RFC 9113, section 3.1), and
+    /// in its tunnel requests would pass that nobody checks.
     fn on_upgrade(&mut self, value: &[u8]) {
         self.upgrades += 1;
         self.refused_upgrade |=

@@ -1,4 +1,5 @@
-//! What are the bytes of a head and of a chunk? Every field that frames a message is written here only.
+//! What are the bytes of a head and of a chunk? Every field that frames a message is written here
+//! only.
 
 use std::fmt::Write as _;
 
@@ -55,11 +56,12 @@ impl<'a> From<&'a ResponseHead> for StatusLine<'a> {
 
 /// How a message is sent: all that its hop-by-hop fields say.
 ///
-/// From this the encoder writes `Content-Length`, `Transfer-Encoding`, `Connection`, `Upgrade` and `TE`.
+/// From this the encoder writes `Content-Length`, `Transfer-Encoding`, `Connection`, `Upgrade` and
+/// `TE`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sending<'a> {
-    /// The length of the body. A request with [`Length::Absent`] has none; a response with it has an
-    /// empty one, unless its status or its request says that it has none.
+    /// The length of the body. A request with [`Length::Absent`] has none; a response with it has
+    /// an empty one, unless its status or its request says that it has none.
     pub length: Length,
     /// Whether the connection is to end after this exchange.
     pub close: bool,

@@ -94,6 +94,15 @@ impl<R: Role> Writer<R> {
         }
     }
 
+    /// Takes a message back that no byte of has been handed to the stream; `false` where it is too late.
+    pub(crate) fn retract(&mut self) -> bool {
+        if !self.begun {
+            self.buffer.clear();
+            self.encoder = Encoder::new();
+        }
+        !self.begun
+    }
+
     /// Sends some of `data` as body and says how much of it was taken.
     pub(crate) fn poll_data(
         &mut self,

@@ -90,6 +90,8 @@ pub(crate) async fn pass(
         }
         Err(ended) => ended,
     };
+    // A response that has not left yet can still be replaced by the truth about it.
+    client.writer.retract();
     match ended {
         Ended::Failure(failure) => {
             record.error = Some(failure.to_string());
@@ -311,10 +313,7 @@ fn poll_both(
     }
     let moved = download.poll(cx, &mut server.reader, &mut client.writer, trailers);
     moved.map_err(|error| match error {
-        PumpError::Source(error) => {
-            tracing::debug!(error = &error as &dyn std::error::Error, "response cut");
-            Ended::Failure(Failure::ResponseIncomplete)
-        }
+        PumpError::Source(error) => Ended::Failure(cut_response(&error)),
         PumpError::Sink(error) => Ended::Client(error),
     })
 }
@@ -348,6 +347,17 @@ fn response_failure(connect: &impl Connect, error: ExchangeError) -> Failure {
         } => Failure::SendTimeout { limit },
         ExchangeError::Timeout { limit, .. } => Failure::ResponseTimeout { limit },
         error => connect.terminated(describe(&error)),
+    }
+}
+
+/// What became of a response whose body did not come to its end.
+fn cut_response(error: &ExchangeError) -> Failure {
+    tracing::debug!(error = error as &dyn std::error::Error, "response cut");
+    match error {
+        ExchangeError::Malformed(crate::h1::Error::Truncated) => Failure::ResponseIncomplete,
+        ExchangeError::Malformed(error) => Failure::InvalidResponse(*error),
+        ExchangeError::Timeout { limit, .. } => Failure::ResponseTimeout { limit: *limit },
+        _ => Failure::ResponseIncomplete,
     }
 }
 

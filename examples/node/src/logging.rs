@@ -34,9 +34,19 @@ pub(crate) fn parse_filter(filter: &str) -> Result<String, String> {
     }
 }
 
+/// A message that spans several lines, in one that a log collector does not split.
+pub(crate) fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_one_line() {
+        assert_eq!(one_line("outer: first\n  second"), "outer: first second");
+    }
 
     #[test]
     fn filters_are_checked_before_they_are_used() {

@@ -28,7 +28,11 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Not `eprintln!`, which panics when nobody reads standard error.
-            let _ = writeln!(io::stderr(), "error: {}", one_line(&error));
+            let _ = writeln!(
+                io::stderr(),
+                "error: {}",
+                logging::one_line(&format!("{error:#}"))
+            );
             ExitCode::FAILURE
         }
     }
@@ -69,24 +73,3 @@ fn raise_open_files() {
 /// Other systems have no such limit.
 #[cfg(not(unix))]
 fn raise_open_files() {}
-
-/// The whole chain of causes, in one line that a log collector does not split.
-fn one_line(error: &anyhow::Error) -> String {
-    format!("{error:#}")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::anyhow;
-
-    use super::*;
-
-    #[test]
-    fn an_error_is_one_line_with_its_causes() {
-        let error = anyhow!("first\n  second").context("outer");
-        assert_eq!(one_line(&error), "outer: first second");
-    }
-}

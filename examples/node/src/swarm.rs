@@ -16,7 +16,10 @@ use libp2p::{
 };
 use libp2p_http_proxy::{Config, HttpProxyBehaviour};
 
-use crate::output::{self, Fact};
+use crate::{
+    logging,
+    output::{self, Fact},
+};
 
 /// How long a connection without exchanges stays. Above the 60 s that its pooled streams live, and above the pause between
 /// two clicks of somebody who reads, so that the next click costs no handshake; short enough that a node with many visitors
@@ -193,7 +196,8 @@ impl Node {
             }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 let peer = peer_id.map(tracing::field::display);
-                tracing::warn!(peer, %error, "cannot connect");
+                let error = logging::one_line(&error.to_string());
+                tracing::warn!(peer, error, "cannot connect");
             }
             SwarmEvent::IncomingConnectionError {
                 send_back_addr,

@@ -21,8 +21,8 @@ impl Encoder<Client> {
     ///
     /// # Errors
     ///
-    /// If a strict server would refuse the head: its start line, its fields or its Host. Host is the
-    /// caller's to give. Fields that [`Sending`] is about must not be among `fields`.
+    /// If a strict server would refuse the head: its start line, its fields or its Host. Host is
+    /// the caller's to give. Fields that [`Sending`] is about must not be among `fields`.
     pub fn request<'f>(
         &mut self,
         start: RequestLine<'_>,

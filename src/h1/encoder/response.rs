@@ -18,11 +18,13 @@ use super::{
 impl Encoder<Server> {
     /// Writes an interim response: 100, or 102 to 199.
     ///
-    /// An HTTP/1.0 client must not be sent one (RFC 9110, section 15.2): that is the caller's to know.
+    /// An HTTP/1.0 client must not be sent one (RFC 9110, section 15.2): that is the caller's to
+    /// know.
     ///
     /// # Errors
     ///
-    /// If the status is not interim, the final response was begun, or a field is invalid or reserved.
+    /// If the status is not interim, the final response was begun, or a field is invalid or
+    /// reserved.
     pub fn interim<'f>(
         &mut self,
         status: u16,
@@ -50,8 +52,8 @@ impl Encoder<Server> {
     ///
     /// # Errors
     ///
-    /// If the status is not within 200 to 599, or is a 101 that was not asked for; if a response was
-    /// begun already; or if a field is invalid, or one that [`Sending`] is about.
+    /// If the status is not within 200 to 599, or is a 101 that was not asked for; if a response
+    /// was begun already; or if a field is invalid, or one that [`Sending`] is about.
     pub fn response<'f>(
         &mut self,
         request: &RequestContext,
@@ -147,8 +149,8 @@ fn response_close(
     } else if request.close.is_some() {
         request.close
     } else if request.upgrade && status != 101 {
-        // The client may have sent bytes of the other protocol already. Read as a request they could
-        // be anything.
+        // The client may have sent bytes of the other protocol already. Read as a request they
+        // could be anything.
         Some(CloseReason::UpgradeRefused)
     } else {
         options.close.then_some(CloseReason::LocalAskedClose)

@@ -1,0 +1,546 @@
+//! A client of the gateway, two nodes, and a local server that does exactly what a test says.
+
+#![cfg(feature = "tokio")]
+
+mod support;
+
+use std::{net::SocketAddr, time::Duration};
+
+use libp2p_http_proxy::{
+    Config, Forward, ForwardConfig, Gateway, GatewayConfig, ServiceName,
+    rewrite::{ForwardedMode, HostPolicy},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+};
+
+use self::support::{Node, name, within};
+
+/// A gateway, an origin and what is behind it, until it is dropped.
+struct Path {
+    gateway: SocketAddr,
+    /// Connections that the origin made to the local server.
+    server: mpsc::Receiver<TcpStream>,
+    origin: Node,
+    near: Node,
+    prefix: String,
+    _shutdown: oneshot::Sender<()>,
+}
+
+#[derive(Default)]
+struct Setup {
+    nodes: Config,
+    gateway: GatewayConfig,
+    forward: ForwardConfig,
+}
+
+impl Path {
+    async fn new(setup: Setup) -> Self {
+        let near = Node::memory(setup.nodes.clone()).await;
+        let origin = Node::memory(setup.nodes).await;
+        near.knows(&origin).await;
+        let (target, server) = server().await;
+        serve(&origin, &name("app"), target, setup.forward).await;
+        let (shutdown, asked) = oneshot::channel();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let gateway = listener.local_addr().expect("is bound");
+        let proxy = Gateway::new(near.client.clone(), near.peer, setup.gateway);
+        tokio::spawn(proxy.serve(listener, async {
+            let _ = asked.await;
+        }));
+        Self {
+            gateway,
+            server,
+            prefix: format!("/http/{}/app", origin.peer),
+            origin,
+            near,
+            _shutdown: shutdown,
+        }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.gateway).await.expect("connects")
+    }
+
+    /// Sends a request; `{}` stands for the path of the service.
+    async fn request(&self, text: &str) -> TcpStream {
+        let mut stream = self.connect().await;
+        let text = text.replace("{}", &self.prefix).replace('\n', "\r\n");
+        stream.write_all(text.as_bytes()).await.expect("is taken");
+        stream
+    }
+
+    async fn accepted(&mut self) -> TcpStream {
+        within(self.server.recv()).await.expect("the server runs")
+    }
+}
+
+/// A local server whose connections a test treats itself.
+async fn server() -> (SocketAddr, mpsc::Receiver<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("is bound");
+    let (sender, receiver) = mpsc::channel(16);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if sender.send(stream).await.is_err() {
+                return;
+            }
+        }
+    });
+    (address, receiver)
+}
+
+async fn serve(origin: &Node, service: &ServiceName, to: SocketAddr, config: ForwardConfig) {
+    let requests = origin.accept(service).await;
+    let target = format!("http://{to}").parse().expect("is a target");
+    let forward = Forward::new(target, origin.peer, config);
+    tokio::spawn(forward.serve(requests, std::future::pending()));
+}
+
+/// Reads until `end` has come.
+async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let read = async {
+        let mut all = Vec::new();
+        while !String::from_utf8_lossy(&all).ends_with(end) {
+            let byte = stream.read_u8().await.expect("more comes");
+            all.push(byte);
+        }
+        String::from_utf8(all).expect("is text")
+    };
+    within(read).await
+}
+
+async fn read_head(stream: &mut TcpStream) -> String {
+    read_until(stream, "\r\n\r\n").await
+}
+
+async fn read_to_end(stream: &mut TcpStream) -> std::io::Result<String> {
+    let mut all = String::new();
+    within(stream.read_to_string(&mut all)).await?;
+    Ok(all)
+}
+
+async fn write(stream: &mut TcpStream, text: &str) {
+    let text = text.replace('\n', "\r\n");
+    stream.write_all(text.as_bytes()).await.expect("is taken");
+}
+
+/// The values of a field in a head, in order.
+fn values<'h>(head: &'h str, name: &str) -> Vec<&'h str> {
+    let lines = head.lines().filter_map(|line| line.split_once(": "));
+    let named = lines.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+    named.map(|(_, value)| value).collect()
+}
+
+#[tokio::test]
+async fn a_request_arrives_as_it_was_sent_but_for_what_a_proxy_must_change() {
+    let mut path = Path::new(Setup::default()).await;
+    let mut client = path
+        .request(
+            "POST {}/a%2Fb//../c?x=%zz&y HTTP/1.1\nHost: here.example:80\nX-Zebra: 1\nx-alpha: 2\nX-Zebra: 3\n\
+             Connection: X-Hop, keep-alive\nX-Hop: gone\nX-Libp2p-Peer: spoof\nx_libp2p_peer: spoof\n\
+             X-Forwarded-For: 1.2.3.4\nContent-Length: 4\n\nbody",
+        )
+        .await;
+    let mut server = path.accepted().await;
+    let head = read_head(&mut server).await;
+    assert!(
+        head.starts_with("POST /a%2Fb//../c?x=%zz&y HTTP/1.1\r\n"),
+        "{head}"
+    );
+    let fields: Vec<_> = head.lines().skip(1).take(4).collect();
+    assert_eq!(
+        fields,
+        [
+            "Host: here.example:80",
+            "X-Zebra: 1",
+            "x-alpha: 2",
+            "X-Zebra: 3"
+        ]
+    );
+    assert_eq!(values(&head, "X-Libp2p-Peer"), [path.near.peer.to_string()]);
+    assert_eq!(values(&head, "X-Forwarded-For"), ["127.0.0.1"]);
+    assert_eq!(values(&head, "X-Forwarded-Host"), ["here.example:80"]);
+    assert_eq!(values(&head, "X-Forwarded-Proto"), ["http"]);
+    assert_eq!(values(&head, "Content-Length"), ["4"]);
+    assert_eq!(values(&head, "Via").len(), 2);
+    assert!(!head.contains("spoof") && !head.contains("X-Hop"), "{head}");
+    read_until(&mut server, "body").await;
+
+    write(
+        &mut server,
+        "HTTP/1.1 103 Early Hints\nLink: </a.css>\n\nHTTP/1.1 201 Made\nSet-Cookie: a=1\nSet-Cookie: b=2\n\
+         Connection: X-Back\nX-Back: gone\nTransfer-Encoding: chunked\n\n5;ext=1\nhello\n0\nX-Sum: 5\n\n",
+    )
+    .await;
+    let hints = read_head(&mut client).await;
+    assert!(
+        hints.starts_with("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n"),
+        "{hints}"
+    );
+    let head = read_head(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 201 Made\r\n"), "{head}");
+    assert_eq!(values(&head, "Set-Cookie"), ["a=1", "b=2"]);
+    assert_eq!(values(&head, "Transfer-Encoding"), ["chunked"]);
+    assert!(!head.contains("X-Back"), "{head}");
+    let body = read_head(&mut client).await;
+    assert_eq!(body, "5\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\n");
+}
+
+#[tokio::test]
+async fn the_host_that_the_server_sees_is_the_origins_choice() {
+    let fixed = HostPolicy::Fixed("app.example".parse().expect("is a host"));
+    for (policy, expected) in [
+        (HostPolicy::Preserve, Some("asked.example")),
+        (HostPolicy::Target, None),
+        (fixed, Some("app.example")),
+    ] {
+        let mut path = Path::new(Setup {
+            forward: ForwardConfig::default().with_host(policy),
+            ..Setup::default()
+        })
+        .await;
+        let _client = path
+            .request("GET {}/ HTTP/1.1\nHost: asked.example\n\n")
+            .await;
+        let mut server = path.accepted().await;
+        let own = server.local_addr().expect("is connected").to_string();
+        let head = read_head(&mut server).await;
+        assert_eq!(values(&head, "Host"), [expected.unwrap_or(&own)]);
+    }
+}
+
+#[tokio::test]
+async fn forwarded_fields_can_be_appended_to() {
+    let mut path = Path::new(Setup {
+        gateway: GatewayConfig::default().with_forwarded(ForwardedMode::Append),
+        ..Setup::default()
+    })
+    .await;
+    let text = "GET {}/ HTTP/1.1\nHost: a\nX-Forwarded-For: 1.2.3.4\n\n";
+    let _client = path.request(text).await;
+    let mut server = path.accepted().await;
+    let head = read_head(&mut server).await;
+    assert_eq!(values(&head, "X-Forwarded-For"), ["1.2.3.4, 127.0.0.1"]);
+}
+
+#[tokio::test]
+async fn hops_are_reused_on_both_sides() {
+    let mut path = Path::new(Setup::default()).await;
+    let mut client = path.connect().await;
+    let request = format!("GET {}/ HTTP/1.1\r\nHost: a\r\n\r\n", path.prefix);
+    client
+        .write_all(request.as_bytes())
+        .await
+        .expect("is taken");
+    let mut server = path.accepted().await;
+    for _ in 0..5 {
+        read_head(&mut server).await;
+        write(&mut server, "HTTP/1.1 200 OK\nContent-Length: 2\n\nok").await;
+        read_until(&mut client, "\r\n\r\nok").await;
+        client
+            .write_all(request.as_bytes())
+            .await
+            .expect("is taken");
+    }
+    assert!(path.server.try_recv().is_err(), "one connection is enough");
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_server_closed_is_replaced() {
+    let mut path = Path::new(Setup::default()).await;
+    let mut client = path.connect().await;
+    let request = format!("GET {}/ HTTP/1.1\r\nHost: a\r\n\r\n", path.prefix);
+    for _ in 0..3 {
+        client
+            .write_all(request.as_bytes())
+            .await
+            .expect("is taken");
+        let mut server = path.accepted().await;
+        read_head(&mut server).await;
+        write(&mut server, "HTTP/1.1 200 OK\nContent-Length: 2\n\nok").await;
+        let answer = read_until(&mut client, "\r\n\r\nok").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        // Without a word, as servers do after their keep-alive timeout.
+        drop(server);
+    }
+}
+
+#[tokio::test]
+async fn a_close_delimited_response_is_framed_and_a_cut_one_never_complete() {
+    for cut in [false, true] {
+        let mut path = Path::new(Setup::default()).await;
+        let mut client = path.request("GET {}/ HTTP/1.1\nHost: a\n\n").await;
+        let mut server = path.accepted().await;
+        read_head(&mut server).await;
+        write(&mut server, "HTTP/1.0 200 OK\n\nhello").await;
+        let head = read_head(&mut client).await;
+        assert_eq!(values(&head, "Transfer-Encoding"), ["chunked"]);
+        read_until(&mut client, "5\r\nhello\r\n").await;
+        if cut {
+            server.set_zero_linger().expect("is a socket");
+        }
+        drop(server);
+        if cut {
+            let rest = read_to_end(&mut client).await;
+            assert!(rest.as_ref().map_or(true, String::is_empty), "{rest:?}");
+        } else {
+            read_until(&mut client, "0\r\n\r\n").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_turns_out_to_be_broken_is_502_while_nothing_of_it_has_left() {
+    let mut path = Path::new(Setup::default()).await;
+    let mut client = path.request("GET {}/ HTTP/1.1\nHost: a\n\n").await;
+    let mut server = path.accepted().await;
+    read_head(&mut server).await;
+    let forbidden = "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n0\nHost: evil\n\n";
+    write(&mut server, forbidden).await;
+    let head = read_head(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+    let status = values(&head, "Proxy-Status").join(",");
+    assert!(
+        status.starts_with("p2p-origin; error=http_protocol_error"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_what_it_can_read() {
+    let mut path = Path::new(Setup::default()).await;
+    let mut client = path.request("GET {}/ HTTP/1.0\n\n").await;
+    let mut server = path.accepted().await;
+    let head = read_head(&mut server).await;
+    assert!(head.starts_with("GET / HTTP/1.1\r\n"), "{head}");
+    assert_eq!(values(&head, "Host").len(), 1, "HTTP/1.1 requires one");
+    write(
+        &mut server,
+        "HTTP/1.1 103 Early Hints\n\nHTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n0\n\n",
+    )
+    .await;
+    let all = read_to_end(&mut client).await.expect("an orderly end");
+    assert!(all.starts_with("HTTP/1.1 200 OK\r\n"), "{all}");
+    assert!(!all.contains("Transfer-Encoding"), "{all}");
+    assert!(all.ends_with("\r\n\r\nhello"), "{all}");
+}
+
+#[tokio::test]
+async fn a_cut_body_is_reset_for_a_client_of_http_1_0() {
+    let mut path = Path::new(Setup::default()).await;
+    let mut client = path.request("GET {}/ HTTP/1.0\n\n").await;
+    let mut server = path.accepted().await;
+    read_head(&mut server).await;
+    write(
+        &mut server,
+        "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n",
+    )
+    .await;
+    read_until(&mut client, "\r\n\r\nhello").await;
+    drop(server);
+    let end = read_to_end(&mut client).await;
+    assert!(
+        end.is_err(),
+        "the end of the connection would look like the end of the body"
+    );
+}
+
+#[tokio::test]
+async fn an_early_response_ends_the_upload() {
+    let mut path = Path::new(Setup::default()).await;
+    let text = "POST {}/ HTTP/1.1\nHost: a\nContent-Length: 1000000\n\nbegin";
+    let mut client = path.request(text).await;
+    let mut server = path.accepted().await;
+    read_until(&mut server, "begin").await;
+    write(
+        &mut server,
+        "HTTP/1.1 413 Too Large\nConnection: close\nContent-Length: 2\n\nno",
+    )
+    .await;
+    let head = read_head(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 413 Too Large\r\n"), "{head}");
+    assert_eq!(values(&head, "Connection"), ["close"]);
+    read_until(&mut client, "no").await;
+}
+
+#[tokio::test]
+async fn a_tunnel_carries_what_came_early_first() {
+    let mut path = Path::new(Setup::default()).await;
+    let text = "GET {}/ HTTP/1.1\nHost: a\nConnection: Upgrade\nUpgrade: echo\n\nearly";
+    let mut client = path.request(text).await;
+    let mut server = path.accepted().await;
+    let head = read_head(&mut server).await;
+    assert_eq!(values(&head, "Upgrade"), ["echo"]);
+    assert_eq!(values(&head, "Connection"), ["Upgrade"]);
+    // The head and the first bytes of the new protocol in one piece.
+    write(
+        &mut server,
+        "HTTP/1.1 101 Switching Protocols\nConnection: Upgrade\nUpgrade: echo\n\nfirst",
+    )
+    .await;
+    read_until(&mut server, "early").await;
+    read_until(&mut client, "\r\n\r\nfirst").await;
+    client.write_all(b"ping").await.expect("is taken");
+    read_until(&mut server, "ping").await;
+    // Each direction ends by itself.
+    server.shutdown().await.expect("half-closes");
+    assert_eq!(read_to_end(&mut client).await.expect("an orderly end"), "");
+    client.write_all(b"last").await.expect("is taken");
+    client.shutdown().await.expect("half-closes");
+    assert_eq!(
+        read_to_end(&mut server).await.expect("an orderly end"),
+        "last"
+    );
+}
+
+#[tokio::test]
+async fn a_switch_that_was_not_offered_is_refused() {
+    let mut path = Path::new(Setup::default()).await;
+    let text = "GET {}/ HTTP/1.1\nHost: a\nConnection: Upgrade\nUpgrade: echo\n\n";
+    let mut client = path.request(text).await;
+    let mut server = path.accepted().await;
+    read_head(&mut server).await;
+    write(
+        &mut server,
+        "HTTP/1.1 101 Switching Protocols\nConnection: Upgrade\nUpgrade: other\n\n",
+    )
+    .await;
+    let head = read_head(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+}
+
+#[tokio::test]
+async fn a_loop_is_answered_508() {
+    let near = Node::memory(Config::default()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("is bound");
+    let gateway = Gateway::new(near.client.clone(), near.peer, GatewayConfig::default())
+        .for_service(near.peer, &name("app"));
+    tokio::spawn(gateway.serve(listener, std::future::pending()));
+    // The service's own server is the gateway.
+    serve(&near, &name("app"), address, ForwardConfig::default()).await;
+    let mut client = TcpStream::connect(address).await.expect("connects");
+    write(&mut client, "GET / HTTP/1.1\nHost: a\n\n").await;
+    let head = read_head(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 508 "), "{head}");
+    let status = values(&head, "Proxy-Status").join(",");
+    assert!(status.contains("error=proxy_loop_detected"), "{head}");
+}
+
+#[tokio::test]
+async fn failures_say_which_hop_it_was() {
+    let path = Path::new(Setup::default()).await;
+    serve(
+        &path.origin,
+        &name("down"),
+        // A port that was free a moment ago, with nobody behind it.
+        TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port")
+            .local_addr()
+            .expect("is bound"),
+        ForwardConfig::default(),
+    )
+    .await;
+    let peer = path.origin.peer;
+    let stranger = libp2p::PeerId::random();
+    for (target, status, error) in [
+        (
+            format!("/http/{peer}/down/"),
+            502,
+            "p2p-origin; error=connection_refused",
+        ),
+        (
+            format!("/http/{peer}/none/"),
+            502,
+            "p2p-gateway; error=connection_refused",
+        ),
+        (
+            format!("/http/{stranger}/app/"),
+            502,
+            "p2p-gateway; error=destination_not_found",
+        ),
+        (
+            "/http/nobody/app/".to_owned(),
+            400,
+            "p2p-gateway; error=http_request_error",
+        ),
+        (
+            format!("/http/{peer}/app"),
+            308,
+            "p2p-gateway; error=proxy_internal_response",
+        ),
+    ] {
+        let mut client = path
+            .request(&format!(
+                "GET {target} HTTP/1.1\nHost: a\nAccept: application/problem+json\n\n"
+            ))
+            .await;
+        let head = read_head(&mut client).await;
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{target}: {head}"
+        );
+        assert!(
+            values(&head, "Proxy-Status")[0].starts_with(error),
+            "{target}: {head}"
+        );
+        assert_eq!(values(&head, "Content-Type"), ["application/problem+json"]);
+        assert!(values(&head, "Connection").is_empty(), "goes on: {head}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_is_not_allowed_gets_403() {
+    let stranger = libp2p::PeerId::random();
+    let mut path = Path::new(Setup {
+        forward: ForwardConfig::default().with_allowed_peers([stranger]),
+        ..Setup::default()
+    })
+    .await;
+    let mut client = path.request("GET {}/ HTTP/1.1\nHost: a\n\n").await;
+    let head = read_head(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+    let length: usize = values(&head, "Content-Length")[0]
+        .parse()
+        .expect("a length");
+    let mut body = vec![0; length];
+    within(client.read_exact(&mut body)).await.expect("a body");
+    let body = String::from_utf8(body).expect("is text");
+    assert!(body.contains(&path.near.peer.to_string()), "{body}");
+    assert!(path.server.try_recv().is_err(), "the server is not asked");
+}
+
+#[tokio::test]
+async fn a_client_that_sends_its_head_too_slowly_gets_408() {
+    let short = Duration::from_millis(200);
+    let path = Path::new(Setup {
+        nodes: Config::default().with_head_timeout(short),
+        ..Setup::default()
+    })
+    .await;
+    let mut client = path.request("GET {}/ HTTP/1.1\nHos").await;
+    // One byte well within the timeout changes nothing: it is for the head as a whole.
+    tokio::time::sleep(short / 2).await;
+    client.write_all(b"t").await.expect("is taken");
+    let answer = read_to_end(&mut client).await.expect("an orderly end");
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("Connection: close\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_504() {
+    let mut path = Path::new(Setup {
+        nodes: Config::default().with_response_timeout(Some(Duration::from_millis(200))),
+        ..Setup::default()
+    })
+    .await;
+    let mut client = path.request("GET {}/ HTTP/1.1\nHost: a\n\n").await;
+    let mut server = path.accepted().await;
+    read_head(&mut server).await;
+    let head = read_head(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 504 "), "{head}");
+}
