@@ -47,7 +47,7 @@ impl Body {
     /// Lends the reading half of a stream until the body is over. Whoever reads the body also drives `upload`,
     /// what is left of the request that it answers.
     pub(crate) fn lend<R: Role>(
-        reader: Reader<R>,
+        reader: Box<Reader<R>>,
         lease: Lease<R>,
         upload: Option<Upload>,
     ) -> Self {
@@ -206,14 +206,16 @@ pub(crate) type Upload = BoxFuture<'static, Result<(), ExchangeError>>;
 /// A reading half away from home.
 struct Lent<R: Role> {
     /// `None` only while it is dropped.
-    reader: Option<Reader<R>>,
+    reader: Option<Box<Reader<R>>>,
     lease: Lease<R>,
     upload: Option<Upload>,
 }
 
 impl<R: Role> Lent<R> {
     fn finish_buffered(&mut self) -> bool {
-        self.reader.as_mut().is_some_and(Reader::finish_buffered)
+        self.reader
+            .as_mut()
+            .is_some_and(|reader| reader.finish_buffered())
     }
 }
 
@@ -234,7 +236,7 @@ impl<R: Role> Source for Lent<R> {
     }
 
     fn data(&self) -> &[u8] {
-        self.reader.as_ref().map_or(&[], Reader::data)
+        self.reader.as_ref().map_or(&[], |reader| reader.data())
     }
 
     fn consume(&mut self, count: usize) {
@@ -244,7 +246,9 @@ impl<R: Role> Source for Lent<R> {
     }
 
     fn take_trailers(&mut self) -> Option<Fields> {
-        self.reader.as_mut().and_then(Reader::take_trailers)
+        self.reader
+            .as_mut()
+            .and_then(|reader| reader.take_trailers())
     }
 }
 

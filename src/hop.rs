@@ -21,17 +21,20 @@ pub(crate) use self::{
 };
 
 /// A hop that nobody has lent out.
+///
+/// Its halves are boxed once for the life of the stream, because they move a lot: between the handler, queues and the
+/// futures of exchanges, each of which would otherwise have room for all of it.
 pub(crate) struct Hop<R: Role> {
-    pub(crate) reader: Reader<R>,
-    pub(crate) writer: Writer<R>,
+    pub(crate) reader: Box<Reader<R>>,
+    pub(crate) writer: Box<Writer<R>>,
 }
 
 impl<R: Role> Hop<R> {
     pub(crate) fn new(transport: impl Transport, config: &Arc<Config>) -> Self {
         let (read, write) = Io::pair(transport);
         Self {
-            reader: Reader::new(read, Arc::clone(config)),
-            writer: Writer::new(write, Arc::clone(config)),
+            reader: Box::new(Reader::new(read, Arc::clone(config))),
+            writer: Box::new(Writer::new(write, Arc::clone(config))),
         }
     }
 

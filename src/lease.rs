@@ -18,13 +18,16 @@ pub(crate) trait Seat<R: Role>: Send + 'static {
     fn returned(self: Box<Self>, hop: Hop<R>);
 }
 
+/// A seat, wherever the stream belongs.
+pub(crate) type BoxSeat<R> = Box<dyn Seat<R>>;
+
 /// Joins the two halves of a stream again once both have been given back.
 pub(crate) struct Lease<R: Role>(Arc<Mutex<Parts<R>>>);
 
 struct Parts<R: Role> {
-    reader: Option<Reader<R>>,
-    writer: Option<Writer<R>>,
-    seat: Option<Box<dyn Seat<R>>>,
+    reader: Option<Box<Reader<R>>>,
+    writer: Option<Box<Writer<R>>>,
+    seat: Option<BoxSeat<R>>,
     expectation: Expectation,
 }
 
@@ -48,7 +51,7 @@ impl<R: Role> Clone for Lease<R> {
 }
 
 impl<R: Role> Lease<R> {
-    pub(crate) fn new(seat: Box<dyn Seat<R>>, expects_continue: bool) -> Self {
+    pub(crate) fn new(seat: BoxSeat<R>, expects_continue: bool) -> Self {
         let expectation = if expects_continue {
             Expectation::Waiting
         } else {
@@ -66,11 +69,11 @@ impl<R: Role> Lease<R> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn return_reader(&self, reader: Reader<R>) {
+    pub(crate) fn return_reader(&self, reader: Box<Reader<R>>) {
         self.returned(|parts| parts.reader = Some(reader));
     }
 
-    pub(crate) fn return_writer(&self, writer: Writer<R>) {
+    pub(crate) fn return_writer(&self, writer: Box<Writer<R>>) {
         self.returned(|parts| parts.writer = Some(writer));
     }
 
@@ -90,7 +93,7 @@ impl<R: Role> Lease<R> {
 
     /// Takes the reading half and the seat for good, for an exchange that became a tunnel. `None` while somebody
     /// still reads.
-    pub(crate) fn take_for_tunnel(&self) -> Option<(Reader<R>, Box<dyn Seat<R>>)> {
+    pub(crate) fn take_for_tunnel(&self) -> Option<(Box<Reader<R>>, BoxSeat<R>)> {
         let mut parts = self.lock();
         let reader = parts.reader.take()?;
         Some((reader, parts.seat.take()?))

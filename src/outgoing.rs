@@ -151,8 +151,7 @@ impl Answered {
             return Switch::Refused(self.into_response());
         }
         let config = Arc::clone(self.hop.reader.config());
-        let Hop { reader, writer } = self.hop;
-        let tunnel = Upgraded::new(reader, writer, config, Box::new(self.seat));
+        let tunnel = Upgraded::new(self.hop, config, Box::new(self.seat));
         Switch::Switched(self.head, tunnel)
     }
 }
@@ -160,7 +159,7 @@ impl Answered {
 /// A writing half away from home, which goes there when it is dropped.
 struct LentWriter {
     /// `None` only while it is dropped.
-    writer: Option<Writer<Client>>,
+    writer: Option<Box<Writer<Client>>>,
     lease: Lease<Client>,
 }
 

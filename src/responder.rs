@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     error::ExchangeError,
     h1::{Fields, Length, RequestContext, ResponseHead, Sending, Server, StatusLine, Version},
-    hop::{Pump, Writer},
+    hop::{Hop, Pump, Writer},
     ids::InboundRequestId,
     lease::Lease,
     link::Link,
@@ -41,7 +41,7 @@ pub struct Responder {
 /// The lent half, which goes home when it is dropped.
 struct Half {
     /// `None` only once it has gone.
-    writer: Option<Writer<Server>>,
+    writer: Option<Box<Writer<Server>>>,
     lease: Lease<Server>,
 }
 
@@ -61,7 +61,7 @@ impl Drop for Half {
 
 impl Responder {
     pub(crate) fn lend(
-        writer: Writer<Server>,
+        writer: Box<Writer<Server>>,
         lease: Lease<Server>,
         context: RequestContext,
         link: Arc<Link>,
@@ -179,8 +179,7 @@ impl Responder {
             return Err(ExchangeError::NotSwitched);
         };
         Ok(Upgraded::new(
-            reader,
-            writer,
+            Hop { reader, writer },
             Arc::clone(&self.config),
             Box::new(seat),
         ))

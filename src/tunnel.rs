@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     error::{ExchangeError, Wait},
     h1::Role,
-    hop::{ReadBuffer, Reader, Writer},
+    hop::{Hop, ReadBuffer},
     io::Io,
     timer::Watchdog,
 };
@@ -37,13 +37,12 @@ pub struct Upgraded {
 
 impl Upgraded {
     pub(crate) fn new<R: Role>(
-        reader: Reader<R>,
-        writer: Writer<R>,
+        hop: Hop<R>,
         config: Arc<Config>,
         seat: Box<dyn Any + Send>,
     ) -> Self {
-        let (io, read) = reader.into_parts();
-        let (_, unwritten) = writer.into_parts();
+        let (io, read) = hop.reader.into_parts();
+        let (_, unwritten) = hop.writer.into_parts();
         Self {
             io,
             read,

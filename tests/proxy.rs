@@ -418,7 +418,7 @@ async fn a_loop_is_answered_508() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("is bound");
     let gateway = Gateway::new(near.client.clone(), near.peer, GatewayConfig::default())
-        .for_service(near.peer, &name("app"));
+        .for_service(near.peer, name("app"));
     tokio::spawn(gateway.serve(listener, std::future::pending()));
     // The service's own server is the gateway.
     serve(&near, &name("app"), address, ForwardConfig::default()).await;

@@ -623,6 +623,13 @@ fn responses_depend_on_their_request() {
             CloseReason::PeerAskedClose,
         ),
         (
+            "9.6",
+            "HTTP/1.1 103 x\r\nConnection: close\r\n\r\nHTTP/1.1 204 x\r\n\r\n",
+            get(),
+            "103 204 . ",
+            CloseReason::PeerAskedClose,
+        ),
+        (
             "9.3",
             "HTTP/1.0 204 x\r\n\r\n",
             get(),

@@ -305,7 +305,10 @@ impl<R: Role> Decoder<R> {
         self.examined += text.len() as u64;
         let head = R::parse(text, &self.limits)?;
         match R::follow(&head, &self.request)? {
-            Follow::Head => self.on_interim()?,
+            Follow::Head(close) => {
+                self.close = self.close.or(close);
+                self.on_interim()?;
+            }
             Follow::Switch => self.state = State::Switched,
             Follow::Body(framing, close) => {
                 self.close = self.close.or(close);

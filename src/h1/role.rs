@@ -40,8 +40,8 @@ impl Role for Client {
 /// What comes behind a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {
-    /// Another head.
-    Head,
+    /// Another head, and behind the last one the end of the connection if there is a reason.
+    Head(Option<CloseReason>),
     /// The body, perhaps an empty one, and then the end of the connection if there is a reason.
     Body(Framing, Option<CloseReason>),
     /// Another protocol.
@@ -102,7 +102,8 @@ impl sealed::Side for Client {
         match head.status() {
             101 if request.upgrade => Ok(Follow::Switch),
             101 => Err(Error::UnsolicitedSwitch),
-            _ if head.is_interim() => Ok(Follow::Head),
+            // RFC 9112, section 9.6: whichever head says `close`, no request may follow.
+            _ if head.is_interim() => Ok(Follow::Head(response_close(head, Framing::None))),
             _ => {
                 let framing = response_framing(head, request);
                 Ok(Follow::Body(framing, response_close(head, framing)))

@@ -17,6 +17,8 @@ impl Drain {
     /// Runs `task` beside the others.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cut = self.cut.clone();
+        // Boxed here, or the task would have room for it twice: where it is captured, and where it runs.
+        let task = Box::pin(task);
         self.tasks.spawn(async move {
             cut.run_until_cancelled_owned(task).await;
         });

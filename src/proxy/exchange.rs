@@ -208,7 +208,7 @@ async fn await_head(
     trip: &mut RoundTrip,
 ) -> Result<ResponseHead, RoundTripError> {
     poll_fn(|cx| {
-        if let Poll::Ready(result) = trip.poll_head(cx, &mut client.reader, server, trailers) {
+        if let Poll::Ready(result) = trip.poll_head(cx, &mut *client.reader, server, trailers) {
             return Poll::Ready(result);
         }
         if trip.is_over()
@@ -307,11 +307,11 @@ fn poll_both(
     trip: &mut RoundTrip,
     download: &mut Pump,
 ) -> Poll<Result<(), Ended>> {
-    let upload = trip.poll_upload(cx, &mut client.reader, &mut server.writer, trailers);
+    let upload = trip.poll_upload(cx, &mut *client.reader, &mut server.writer, trailers);
     if let Poll::Ready(Err(error)) = upload {
         return Poll::Ready(Err(Ended::Client(error)));
     }
-    let moved = download.poll(cx, &mut server.reader, &mut client.writer, trailers);
+    let moved = download.poll(cx, &mut *server.reader, &mut client.writer, trailers);
     moved.map_err(|error| match error {
         PumpError::Source(error) => Ended::Failure(cut_response(&error)),
         PumpError::Sink(error) => Ended::Client(error),
@@ -320,14 +320,8 @@ fn poll_both(
 
 async fn run_tunnel(client: Hop<Server>, upstream: Upstream, record: &mut Record) {
     let config = Arc::clone(client.reader.config());
-    let near = Upgraded::new(
-        client.reader,
-        client.writer,
-        Arc::clone(&config),
-        Box::new(()),
-    );
-    let Hop { reader, writer } = upstream.hop;
-    let far = Upgraded::new(reader, writer, config, Box::new(upstream.seat));
+    let near = Upgraded::new(client, Arc::clone(&config), Box::new(()));
+    let far = Upgraded::new(upstream.hop, config, Box::new(upstream.seat));
     match tunnel(near, far).await {
         Ok((_, back)) => record.bytes = back,
         Err(error) => record.error = Some(error.to_string()),

@@ -60,7 +60,8 @@ impl LocalClient {
                 }
                 Either::Right(_) => break,
             };
-            match self.answer(hop, &head).await {
+            // Boxed, so that a client that is idle holds no room for an exchange.
+            match Box::pin(self.answer(hop, &head)).await {
                 None => return,
                 Some(left) if left.reuse().is_ok() => hop = left,
                 Some(left) => {
