@@ -62,3 +62,51 @@ impl Watchdog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, task::Waker};
+
+    use futures::executor::block_on;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn a_wait_ends_after_its_limit_and_not_before() {
+        let began = Instant::now();
+        let mut watchdog = Watchdog::default();
+        block_on(poll_fn(|cx| watchdog.poll_expired(cx, LIMIT)));
+        assert!(began.elapsed() >= LIMIT);
+    }
+
+    #[test]
+    fn progress_begins_a_new_wait_on_the_running_timer() {
+        let mut watchdog = Watchdog::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(watchdog.poll_expired(&mut cx, LIMIT).is_pending());
+        // Past the first deadline, whose timer has fired by now.
+        std::thread::sleep(2 * LIMIT);
+        watchdog.progress();
+        let began = Instant::now();
+        block_on(poll_fn(|cx| watchdog.poll_expired(cx, LIMIT)));
+        assert!(began.elapsed() >= LIMIT);
+    }
+
+    #[test]
+    fn a_shorter_limit_moves_the_deadline_forward() {
+        let mut watchdog = Watchdog::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        let hour = Duration::from_secs(3600);
+        assert!(watchdog.poll_expired(&mut cx, hour).is_pending());
+        block_on(poll_fn(|cx| watchdog.poll_expired(cx, LIMIT)));
+    }
+
+    #[test]
+    fn a_limit_beyond_the_clock_never_ends() {
+        let mut watchdog = Watchdog::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(watchdog.poll_expired(&mut cx, Duration::MAX).is_pending());
+    }
+}

@@ -144,3 +144,33 @@ async fn finish(mut hop: Hop<Server>) {
     // What the client sends from here on, nobody asked for.
     let _ = timeout(time, drain).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use libp2p_identity::PeerId;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{GatewayConfig, client::Client, config::Config, shared::Shared};
+
+    /// Thousands of clients are idle most of the time, and each holds the future that serves it.
+    #[tokio::test]
+    async fn an_idle_client_costs_little() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("is bound");
+        let stream = TcpStream::connect(address).await.expect("connects");
+        let client = LocalClient {
+            settings: Arc::new(Settings {
+                client: Client::new(Shared::new(PeerId::random(), Config::default())),
+                config: GatewayConfig::default(),
+                pseudonym: "gateway".to_owned(),
+                only: None,
+            }),
+            address,
+            host: HostValue::from(address),
+            ending: CancellationToken::new(),
+        };
+        let size = size_of_val(&client.serve(stream));
+        assert!(size < 2560, "the future takes {size} bytes");
+    }
+}
