@@ -24,6 +24,7 @@ pub struct Config {
     max_inbound_streams_per_peer: usize,
     max_inbound_streams: usize,
     max_outbound_streams: usize,
+    spare_streams: usize,
     max_waiting_requests: usize,
     max_queued_requests: usize,
     kubo_names: bool,
@@ -45,6 +46,7 @@ impl Default for Config {
             max_inbound_streams_per_peer: 512,
             max_inbound_streams: 10_000,
             max_outbound_streams: 128,
+            spare_streams: 2,
             max_waiting_requests: 16_384,
             max_queued_requests: 1_024,
             kubo_names: false,
@@ -114,6 +116,11 @@ settings! {
     /// Outbound streams to one peer, idle ones included. Requests beyond it wait for one to become free.
     /// Default: 128, well below the 512 at which yamux ends the connection and the 254 at which QUIC stalls.
     with_max_outbound_streams / max_outbound_streams: usize;
+
+    /// Idle streams that a service in use is to have ready for the next requests. Default: 2, so that a few requests at
+    /// once need one round trip each and not a second one for negotiating a stream. They count among
+    /// [`with_max_outbound_streams`](Self::with_max_outbound_streams) and are opened from the second request on.
+    with_spare_streams / spare_streams: usize;
 
     /// Requests that may wait for a stream to one peer; one more fails with
     /// [`OutboundFailure::TooManyWaiting`](crate::OutboundFailure::TooManyWaiting). Default: 16,384, so that a

@@ -75,6 +75,7 @@ impl Outbound {
             streams.drop_idle(protocol);
         }
         if let Some((link, hop)) = streams.take_idle(protocol) {
+            streams.open_spare(protocol, &self.config);
             return Ok(Acquired::Now(self.lend(link, protocol.clone(), hop, true)));
         }
         if streams.waiting() >= self.config.max_waiting_requests() {

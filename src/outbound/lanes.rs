@@ -222,12 +222,31 @@ impl Peer {
         self.open_wanted(config);
     }
 
-    /// Asks for as many streams as requests wait for, up to the cap.
-    pub(super) fn open_wanted(&mut self, config: &Config) {
-        let Some(link) = self.links.iter().find(|link| !link.is_closed()) else {
+    /// The connection on which streams are opened.
+    fn best_link(&self) -> Option<Arc<Link>> {
+        let open = self.links.iter().find(|link| !link.is_closed());
+        open.cloned()
+    }
+
+    /// Asks for a stream ahead of need, where a service that is in use has few left.
+    pub(super) fn open_spare(&mut self, protocol: &Protocol, config: &Config) {
+        let (Some(link), false) = (self.best_link(), self.is_full(config)) else {
             return;
         };
-        let link = Arc::clone(link);
+        if let Some(lane) = self.lanes.get_mut(protocol)
+            && lane.idle.len() + lane.opening.len() < config.spare_streams()
+        {
+            lane.opening.push(link.connection);
+            self.opening += 1;
+            link.leave(|inbox| inbox.wanted.push(protocol.clone()));
+        }
+    }
+
+    /// Asks for as many streams as requests wait for, up to the cap.
+    pub(super) fn open_wanted(&mut self, config: &Config) {
+        let Some(link) = self.best_link() else {
+            return;
+        };
         while let Some(first) = self.longest_waiting() {
             if self.is_full(config) && !self.evict_idle() {
                 return;
@@ -425,6 +444,27 @@ mod tests {
         peer.open_wanted(&config);
         assert_eq!(wanted(&link), [b]);
         assert!(peer.take_idle(&a).is_none());
+    }
+
+    #[test]
+    fn a_service_in_use_has_streams_to_spare() {
+        let (config, a) = (config(3).with_spare_streams(2), protocol("a"));
+        let (mut peer, link) = (Peer::default(), link(1, false));
+        peer.add_link(Arc::clone(&link));
+        let (idle, _far) = hop();
+        peer.open = 1;
+        assert!(peer.keep(&link, &a, idle));
+        assert!(peer.take_idle(&a).is_some());
+        for expected in [vec![a.clone()], vec![a.clone()], vec![]] {
+            peer.open_spare(&a, &config);
+            assert_eq!(wanted(&link), expected);
+        }
+        // The cap counts them too.
+        peer.opened(link.connection, &a);
+        peer.opened(link.connection, &a);
+        assert!(peer.is_full(&config));
+        peer.open_spare(&a, &config);
+        assert_eq!(wanted(&link), []);
     }
 
     #[test]
