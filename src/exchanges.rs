@@ -4,7 +4,7 @@
 
 use std::{
     collections::VecDeque,
-    future::{Future, poll_fn},
+    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -17,16 +17,16 @@ use libp2p_identity::PeerId;
 use libp2p_swarm::{ConnectionId, StreamProtocol};
 
 use crate::{
-    answer::{answer, request_failure},
-    error::{ExchangeError, Wait},
+    arrival::{await_request, close_with, refuse_request},
+    error::ExchangeError,
     event::InboundFailure,
     failure::Failure,
-    h1::{RequestContext, RequestHead, Server},
+    h1::Server,
     hop::Hop,
     ids::InboundRequestId,
     inbound::{Inbound, InboundRequest},
     io::Transport,
-    link::{InboundSeat, Link, Returned},
+    link::{Arrival, InboundSeat, Link, Returned},
     service::Protocol,
     services::Undelivered,
     shared::Shared,
@@ -38,9 +38,6 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 /// Streams over the limit that are told so at the same time; the rest is reset.
 const REFUSING: usize = 32;
-
-/// What answers name as the side that failed.
-const NAME: &str = "p2p-origin";
 
 /// What comes of driving the streams.
 pub(crate) enum Work {
@@ -71,8 +68,9 @@ pub enum Report {
 enum Outcome {
     /// The stream is gone, and nobody needs to know.
     Over,
-    Request(Box<(RequestHead, Hop<Server>, Box<InboundSeat>)>),
-    Failed(Option<InboundRequestId>, InboundFailure),
+    Request(Box<Arrival>),
+    /// A request could not be read.
+    Unread(ExchangeError),
 }
 
 /// Everything that runs on one connection and is not lent out.
@@ -163,6 +161,12 @@ impl Exchanges {
         for returned in inbox.returned {
             self.welcome(returned);
         }
+        for arrival in inbox.arrived {
+            self.dispatch(arrival);
+        }
+        for error in inbox.unread {
+            self.report(None, InboundFailure::Request(error));
+        }
     }
 
     /// Decides what becomes of a stream whose exchange is over.
@@ -189,12 +193,13 @@ impl Exchanges {
     fn await_request(&mut self, mut hop: Hop<Server>, mut seat: Box<InboundSeat>) {
         seat.running = None;
         let keep_alive = self.shared.config.keep_alive();
-        hop.begin_request();
         self.tasks.push(Box::pin(async move {
-            let patience = (Wait::KeepAlive, Some(keep_alive));
-            match poll_fn(|cx| hop.reader.poll_head(cx, patience)).await {
-                Ok(head) => Outcome::Request(Box::new((head, hop, seat))),
-                Err(error) => refuse_request(hop, seat, error).await,
+            match await_request(&mut hop, keep_alive).await {
+                Ok(head) => Outcome::Request(Box::new(Arrival { head, hop, seat })),
+                Err(error) => match refuse_request(hop, seat, error).await {
+                    Some(error) => Outcome::Unread(error),
+                    None => Outcome::Over,
+                },
             }
         }));
     }
@@ -202,16 +207,18 @@ impl Exchanges {
     fn settle(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Over => {}
-            Outcome::Failed(request_id, error) => self.report(request_id, error),
-            Outcome::Request(request) => {
-                let (head, hop, seat) = *request;
-                self.dispatch(head, hop, seat);
-            }
+            Outcome::Unread(error) => self.report(None, InboundFailure::Request(error)),
+            Outcome::Request(arrival) => self.dispatch(*arrival),
         }
     }
 
     /// Hands a request to whoever answers for the service.
-    fn dispatch(&mut self, head: RequestHead, hop: Hop<Server>, mut seat: Box<InboundSeat>) {
+    fn dispatch(&mut self, arrival: Arrival) {
+        let Arrival {
+            head,
+            hop,
+            mut seat,
+        } = arrival;
         seat.running = Some(self.link.run());
         let Some(service) = self.shared.services.find(&seat.protocol) else {
             self.withdrawn(hop, seat);
@@ -221,7 +228,7 @@ impl Exchanges {
         seat.request_id = Some(request_id);
         let inbound = Box::new(Inbound {
             request_id,
-            service: service.name.clone(),
+            service: Arc::clone(&service),
             head,
             hop,
             seat,
@@ -256,7 +263,7 @@ impl Exchanges {
     }
 
     /// Tells a peer that it has too many streams.
-    fn refuse(&mut self, mut hop: Hop<Server>) {
+    fn refuse(&mut self, hop: Hop<Server>) {
         self.report(None, InboundFailure::TooManyStreams);
         if Arc::strong_count(&self.refusing) > REFUSING {
             return;
@@ -264,19 +271,17 @@ impl Exchanges {
         let guard = (Arc::clone(&self.refusing), self.link.run());
         let what = "inbound streams";
         self.tasks.push(Box::pin(async move {
-            answer_and_close(&mut hop, Failure::NoCapacity { what }).await;
-            hop.close().await;
+            close_with(hop, Failure::NoCapacity { what }).await;
             drop(guard);
             Outcome::Over
         }));
     }
 
     /// Answers with a failure, and ends the stream.
-    fn close_with(&mut self, mut hop: Hop<Server>, mut seat: Box<InboundSeat>, failure: Failure) {
+    fn close_with(&mut self, hop: Hop<Server>, mut seat: Box<InboundSeat>, failure: Failure) {
         seat.running.get_or_insert_with(|| self.link.run());
         self.tasks.push(Box::pin(async move {
-            answer_and_close(&mut hop, failure).await;
-            hop.close().await;
+            close_with(hop, failure).await;
             drop(seat);
             Outcome::Over
         }));
@@ -313,39 +318,5 @@ impl Drop for Exchanges {
     fn drop(&mut self) {
         self.link.close();
         self.shared.outbound.disconnected(&self.link);
-    }
-}
-
-/// A request that could not be read: its sender is told why, where that is possible.
-async fn refuse_request(
-    mut hop: Hop<Server>,
-    seat: Box<InboundSeat>,
-    error: ExchangeError,
-) -> Outcome {
-    if matches!(
-        error,
-        ExchangeError::Closed
-            | ExchangeError::Timeout {
-                wait: Wait::KeepAlive,
-                ..
-            }
-    ) {
-        hop.close().await;
-        return Outcome::Over;
-    }
-    let running = seat.link.run();
-    if let Some(failure) = request_failure(&error) {
-        answer_and_close(&mut hop, failure).await;
-        hop.close().await;
-    }
-    drop((running, seat));
-    Outcome::Failed(None, InboundFailure::Request(error))
-}
-
-async fn answer_and_close(hop: &mut Hop<Server>, failure: Failure) {
-    let page = failure.respond(NAME, None);
-    let context = RequestContext::default();
-    if let Err(error) = answer(&mut hop.writer, &context, &page, true).await {
-        tracing::debug!(error = &error as &dyn std::error::Error, "answer not sent");
     }
 }

@@ -16,12 +16,13 @@ use crate::{
     message::Request,
     responder::Responder,
     service::ServiceName,
+    services::Service,
 };
 
 /// A request whose head was read, with the stream that it came on.
 pub(crate) struct Inbound {
     pub(crate) request_id: InboundRequestId,
-    pub(crate) service: ServiceName,
+    pub(crate) service: Arc<Service>,
     pub(crate) head: RequestHead,
     pub(crate) hop: Hop<Server>,
     pub(crate) seat: Box<InboundSeat>,
@@ -47,10 +48,6 @@ pub struct InboundRequest {
 }
 
 impl Inbound {
-    pub(crate) fn peer(&self) -> PeerId {
-        self.seat.link.peer
-    }
-
     /// Lends the halves of the stream to the application.
     pub(crate) fn into_request(self) -> InboundRequest {
         let Self {
@@ -68,7 +65,7 @@ impl Inbound {
             peer: link.peer,
             connection_id: link.connection,
             request_id,
-            service,
+            service: service.name.clone(),
             request: Request {
                 head,
                 body: Body::lend(hop.reader, lease.clone(), None),

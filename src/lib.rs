@@ -70,6 +70,7 @@ pub mod route;
 
 mod admission;
 mod answer;
+mod arrival;
 mod behaviour;
 mod body;
 mod client;

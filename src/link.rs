@@ -14,7 +14,13 @@ use libp2p_identity::PeerId;
 use libp2p_swarm::{ConnectionId, StreamProtocol};
 
 use crate::{
-    admission::Permit, h1::Server, hop::Hop, ids::InboundRequestId, lease::Seat, service::Protocol,
+    admission::Permit,
+    error::ExchangeError,
+    h1::{RequestHead, Server},
+    hop::Hop,
+    ids::InboundRequestId,
+    lease::Seat,
+    service::Protocol,
 };
 
 /// Work that the task of the connection does.
@@ -40,6 +46,10 @@ pub(crate) struct Link {
 pub(crate) struct Inbox {
     /// Streams that an application has done with.
     pub(crate) returned: Vec<Returned>,
+    /// Requests that were read elsewhere, and are to be handed out here.
+    pub(crate) arrived: Vec<Arrival>,
+    /// Why requests could not be read elsewhere.
+    pub(crate) unread: Vec<ExchangeError>,
     pub(crate) jobs: Vec<Job>,
     /// Streams to open.
     pub(crate) wanted: Vec<Protocol>,
@@ -150,6 +160,13 @@ pub(crate) struct InboundSeat {
     pub(crate) _permit: Permit,
     /// Counts the stream among those of the connection.
     pub(crate) _place: Arc<()>,
+}
+
+/// A request whose head was read.
+pub(crate) struct Arrival {
+    pub(crate) head: RequestHead,
+    pub(crate) hop: Hop<Server>,
+    pub(crate) seat: Box<InboundSeat>,
 }
 
 /// An inbound stream that an application has done with.

@@ -46,8 +46,8 @@ impl Requests {
     }
 
     #[cfg(feature = "tokio")]
-    pub(crate) fn config(&self) -> Arc<crate::config::Config> {
-        Arc::clone(&self.shared.config)
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 
     pub(crate) fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<Box<Inbound>>> {

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -35,6 +35,7 @@ struct Table {
 /// One service.
 pub(crate) struct Service {
     pub(crate) name: ServiceName,
+    withdrawn: AtomicBool,
     /// Tells a service from a later one of the same name.
     generation: u64,
     sink: Sink,
@@ -92,6 +93,7 @@ impl Services {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed);
         let service = Service {
             name: name.clone(),
+            withdrawn: AtomicBool::new(false),
             generation,
             sink,
         };
@@ -107,7 +109,9 @@ impl Services {
             generation.is_none_or(|generation| generation == service.generation)
         });
         if found {
-            table.services.remove(name);
+            if let Some(service) = table.services.remove(name) {
+                service.withdrawn.store(true, Ordering::Release);
+            }
             table.rebuild(&self.config);
         }
         found
@@ -144,6 +148,12 @@ impl Table {
 }
 
 impl Service {
+    /// Whether the service is offered no longer.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::Acquire)
+    }
+
     /// Hands a request to the task that answers for this service.
     pub(crate) fn deliver(&self, inbound: Box<Inbound>) -> Result<(), Undelivered> {
         let Sink::Queue(sender) = &self.sink else {

@@ -5,12 +5,16 @@ use std::{borrow::Cow, collections::HashSet, future::Future, pin::pin, sync::Arc
 use futures::future::{Either, poll_fn, select};
 use libp2p_identity::PeerId;
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    arrival::{await_request, refuse_request},
     failure::Failure,
-    h1::RequestHead,
+    h1::{RequestHead, Server},
+    hop::Hop,
     inbound::Inbound,
     lease::Seat,
+    link::Arrival,
     proxy::{
         access::Record,
         drain::Drain,
@@ -20,7 +24,8 @@ use crate::{
     },
     requests::Requests,
     rewrite::{HostPolicy, RequestRewrite, is_loop, origin_form},
-    service::Protocol,
+    service::{Protocol, ServiceName},
+    shared::Shared,
 };
 
 /// What answers of this side name as the one that failed.
@@ -83,10 +88,12 @@ pub struct Forward {
 }
 
 /// What the requests of one service have in common.
-struct Service {
+struct Site {
     config: ForwardConfig,
     connections: Arc<Connections>,
     pseudonym: String,
+    shared: Arc<Shared>,
+    ending: CancellationToken,
 }
 
 impl Forward {
@@ -103,88 +110,143 @@ impl Forward {
     /// Serves `requests` until `shutdown` is done or the service is removed, and then lets running exchanges end, for
     /// at most [`ForwardConfig::with_drain_timeout`].
     pub async fn serve(self, mut requests: Requests, shutdown: impl Future<Output = ()>) {
-        let service = Arc::new(Service {
-            connections: Connections::new(self.target, requests.config()),
+        let shared = requests.shared();
+        let exchanges = Drain::default();
+        let site = Arc::new(Site {
+            connections: Connections::new(self.target, Arc::clone(&shared.config)),
             pseudonym: format!("origin-{}", self.local_peer),
             config: self.config,
+            ending: exchanges.ending(),
+            shared,
         });
-        let exchanges = Drain::default();
         let mut shutdown = pin!(shutdown);
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let next = poll_fn(|cx| {
                 while sweep.poll_tick(cx).is_ready() {
-                    service.connections.sweep();
+                    site.connections.sweep();
                 }
                 requests.poll_inbound(cx)
             });
             match select(&mut shutdown, next).await {
                 Either::Left(_) | Either::Right((None, _)) => break,
                 Either::Right((Some(inbound), _)) => {
-                    exchanges.spawn(answer(Arc::clone(&service), inbound));
+                    exchanges.spawn(serve_stream(Arc::clone(&site), inbound));
                 }
             }
         }
         // Peers learn that the service is gone before the last exchanges end.
         drop(requests);
-        exchanges.finish(service.config.drain_timeout).await;
+        exchanges.finish(site.config.drain_timeout).await;
     }
 }
 
-/// Answers one request. A stream that can be used again goes home.
-async fn answer(service: Arc<Service>, inbound: Box<Inbound>) {
-    let peer = inbound.peer();
+/// Answers a request, and those that follow on its stream.
+///
+/// The stream stays with this task, which waits for the next request itself: to give it back to the connection after
+/// every exchange would cost two more tasks to be woken for each request.
+async fn serve_stream(site: Arc<Site>, inbound: Box<Inbound>) {
     let Inbound {
-        service: name,
+        service,
         head,
-        mut hop,
+        hop,
         seat,
         ..
     } = *inbound;
-    let mut record = Record::new();
-    record.remote = Some((peer, Protocol::Service(name.clone())));
-    let config = &service.config;
-    let target = match check(&service, &head) {
-        Ok(_) if !config.allowed_peers.is_empty() && !config.allowed_peers.contains(&peer) => {
-            Err(Failure::NotAllowed {
-                peer,
-                service: name,
-            })
+    let link = Arc::clone(&seat.link);
+    let mut arrival = Arrival { head, hop, seat };
+    loop {
+        let Arrival {
+            head,
+            hop,
+            mut seat,
+        } = arrival;
+        seat.running.get_or_insert_with(|| link.run());
+        // Boxed, so that an idle stream holds no room for an exchange.
+        let answered = Box::pin(site.answer(service.name.clone(), link.peer, head, hop)).await;
+        let Some(mut hop) = answered else {
+            return;
+        };
+        if hop.reuse().is_err() || site.ending.is_cancelled() {
+            seat.returned(hop);
+            return;
         }
-        checked => checked,
-    };
-    let left = match target {
-        Ok(target) => {
-            let passage = Passage {
-                head: &head,
-                target: &target,
-                rewrite: RequestRewrite::new(&head)
-                    .with_peer(&peer)
-                    .with_host(&config.host, service.connections.target().host())
-                    .with_via(&service.pseudonym),
-                name: NAME,
-                pseudonym: &service.pseudonym,
-            };
-            let connect = ToServer(Arc::clone(&service.connections));
-            pass(hop, passage, &connect, &mut record).await
+        seat.running = None;
+        let next = await_request(&mut hop, site.shared.config.keep_alive());
+        arrival = match site.ending.run_until_cancelled(next).await {
+            Some(Ok(head)) => {
+                seat.request_id = Some(site.shared.ids.inbound());
+                Arrival { head, hop, seat }
+            }
+            Some(Err(error)) => {
+                if let Some(error) = refuse_request(hop, seat, error).await {
+                    link.leave(|inbox| inbox.unread.push(error));
+                }
+                return;
+            }
+            None => {
+                hop.close().await;
+                return;
+            }
+        };
+        if service.is_withdrawn() {
+            link.leave(|inbox| inbox.arrived.push(arrival));
+            return;
         }
-        Err(failure) => {
-            record.error = Some(failure.to_string());
-            refuse(&mut hop, &head, NAME, &failure, &mut record).await;
-            Some(hop)
-        }
-    };
-    if let Some(hop) = left {
-        seat.returned(hop);
     }
-    record.write("origin", head.method(), head.target());
 }
 
-/// The target for the server, if the request may go on.
-fn check<'a>(service: &Service, head: &'a RequestHead) -> Result<Cow<'a, str>, Failure> {
-    if is_loop(head, &service.pseudonym) {
-        return Err(Failure::LoopDetected);
+impl Site {
+    /// Answers one request. Returns the hop, unless it became a tunnel or the peer is gone.
+    async fn answer(
+        &self,
+        service: ServiceName,
+        peer: PeerId,
+        head: RequestHead,
+        mut hop: Hop<Server>,
+    ) -> Option<Hop<Server>> {
+        let mut record = Record::new();
+        record.remote = Some((peer, Protocol::Service(service.clone())));
+        let left = match self.check(service, peer, &head) {
+            Ok(target) => {
+                let passage = Passage {
+                    head: &head,
+                    target: &target,
+                    rewrite: RequestRewrite::new(&head)
+                        .with_peer(&peer)
+                        .with_host(&self.config.host, self.connections.target().host())
+                        .with_via(&self.pseudonym),
+                    name: NAME,
+                    pseudonym: &self.pseudonym,
+                };
+                let connect = ToServer(Arc::clone(&self.connections));
+                pass(hop, passage, &connect, &mut record).await
+            }
+            Err(failure) => {
+                record.error = Some(failure.to_string());
+                refuse(&mut hop, &head, NAME, &failure, &mut record).await;
+                Some(hop)
+            }
+        };
+        record.write("origin", head.method(), head.target());
+        left
     }
-    Ok(origin_form(head.method(), head.target())?)
+
+    /// The target for the server, if the request may go on.
+    fn check<'a>(
+        &self,
+        service: ServiceName,
+        peer: PeerId,
+        head: &'a RequestHead,
+    ) -> Result<Cow<'a, str>, Failure> {
+        if is_loop(head, &self.pseudonym) {
+            return Err(Failure::LoopDetected);
+        }
+        let allowed = &self.config.allowed_peers;
+        if !allowed.is_empty() && !allowed.contains(&peer) {
+            return Err(Failure::NotAllowed { peer, service });
+        }
+        Ok(origin_form(head.method(), head.target())?)
+    }
 }

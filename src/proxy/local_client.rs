@@ -1,8 +1,7 @@
 //! One local client of the gateway: its connection, and the requests on it one after the other.
 
-use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
 
-use futures::future::{Either, select};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -52,13 +51,13 @@ impl LocalClient {
         while !self.ending.is_cancelled() {
             hop.begin_request();
             let read = poll_fn(|cx| hop.reader.poll_head(cx, patience));
-            let head = match select(pin!(read), pin!(self.ending.cancelled())).await {
-                Either::Left((Ok(head), _)) => head,
-                Either::Left((Err(error), _)) => {
+            let head = match self.ending.run_until_cancelled(read).await {
+                Some(Ok(head)) => head,
+                Some(Err(error)) => {
                     self.refuse_unread(hop, &error).await;
                     return;
                 }
-                Either::Right(_) => break,
+                None => break,
             };
             // Boxed, so that a client that is idle holds no room for an exchange.
             match Box::pin(self.answer(hop, &head)).await {

@@ -1,0 +1,58 @@
+//! The next request on an inbound stream: waited for, read, and refused where it cannot be read.
+
+use std::{future::poll_fn, time::Duration};
+
+use crate::{
+    answer::{answer, request_failure},
+    error::{ExchangeError, Wait},
+    failure::Failure,
+    h1::{RequestContext, RequestHead, Server},
+    hop::Hop,
+    link::InboundSeat,
+};
+
+/// What answers of this side name as the one that failed.
+const NAME: &str = "p2p-origin";
+
+/// Waits for a request on an idle stream, at most `keep_alive`, and reads its head.
+pub(crate) async fn await_request(
+    hop: &mut Hop<Server>,
+    keep_alive: Duration,
+) -> Result<RequestHead, ExchangeError> {
+    let patience = (Wait::KeepAlive, Some(keep_alive));
+    hop.begin_request();
+    poll_fn(|cx| hop.reader.poll_head(cx, patience)).await
+}
+
+/// Ends a stream on which no request could be read. Its sender is told why, where that is possible. Returns what there
+/// is to report: nothing where a stream has just ended between two requests.
+pub(crate) async fn refuse_request(
+    hop: Hop<Server>,
+    seat: Box<InboundSeat>,
+    error: ExchangeError,
+) -> Option<ExchangeError> {
+    let ended = match &error {
+        ExchangeError::Closed => true,
+        ExchangeError::Timeout { wait, .. } => *wait == Wait::KeepAlive,
+        _ => false,
+    };
+    if ended {
+        hop.close().await;
+        return None;
+    }
+    let _running = seat.link.run();
+    if let Some(failure) = request_failure(&error) {
+        close_with(hop, failure).await;
+    }
+    Some(error)
+}
+
+/// Answers with a failure, and ends the stream.
+pub(crate) async fn close_with(mut hop: Hop<Server>, failure: Failure) {
+    let page = failure.respond(NAME, None);
+    let context = RequestContext::default();
+    if let Err(error) = answer(&mut hop.writer, &context, &page, true).await {
+        tracing::debug!(error = &error as &dyn std::error::Error, "answer not sent");
+    }
+    hop.close().await;
+}
