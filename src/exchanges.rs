@@ -32,9 +32,10 @@ use crate::{
     shared::Shared,
 };
 
-/// How often idle outbound streams are looked after. What the peer has closed, or has been idle for too long, stays
-/// at most this much longer; before a stream is used it is looked at in any case.
-const SWEEP: Duration = Duration::from_secs(5);
+/// How often a connection that is in use is looked after. Idle outbound streams that the peer has closed, or that have
+/// been idle for too long, stay at most this much longer (before a stream is used it is looked at in any case); and so
+/// long after its last exchange a connection may begin to count as idle.
+const UPKEEP: Duration = Duration::from_secs(2);
 
 /// Streams over the limit that are told so at the same time; the rest is reset.
 const REFUSING: usize = 32;
@@ -83,7 +84,7 @@ pub(crate) struct Exchanges {
     /// Cloned for every inbound stream of the connection, which counts them.
     places: Arc<()>,
     refusing: Arc<()>,
-    sweep: Option<Delay>,
+    upkeep: Option<Delay>,
 }
 
 impl Exchanges {
@@ -96,7 +97,7 @@ impl Exchanges {
             wanted: VecDeque::new(),
             places: Arc::default(),
             refusing: Arc::default(),
-            sweep: None,
+            upkeep: None,
         }
     }
 
@@ -141,7 +142,7 @@ impl Exchanges {
                 Poll::Ready(Some(outcome)) => self.settle(outcome),
                 // The link, and every task of the set, hold the waker.
                 Poll::Ready(None) | Poll::Pending if self.reports.is_empty() => {
-                    self.poll_sweep(cx);
+                    self.poll_upkeep(cx);
                     return Poll::Pending;
                 }
                 Poll::Ready(None) | Poll::Pending => {}
@@ -296,20 +297,20 @@ impl Exchanges {
         });
     }
 
-    fn poll_sweep(&mut self, cx: &mut Context<'_>) {
-        if !self.link.is_sweeping() {
+    fn poll_upkeep(&mut self, cx: &mut Context<'_>) {
+        if !self.link.needs_upkeep() {
             return;
         }
-        let sweep = self.sweep.get_or_insert_with(|| Delay::new(SWEEP));
-        while Pin::new(&mut *sweep).poll(cx).is_ready() {
-            // Before looking: what becomes idle from here on asks again.
-            self.link.stop_sweeping();
-            if !self.shared.outbound.sweep(&self.link, cx) {
-                self.sweep = None;
+        let upkeep = self.upkeep.get_or_insert_with(|| Delay::new(UPKEEP));
+        while Pin::new(&mut *upkeep).poll(cx).is_ready() {
+            let ran = self.link.begin_upkeep();
+            let idle = self.shared.outbound.sweep(&self.link, cx);
+            if !(ran || idle || self.link.is_running()) {
+                self.upkeep = None;
                 return;
             }
-            self.link.start_sweeping();
-            sweep.reset(SWEEP);
+            self.link.start_upkeep();
+            upkeep.reset(UPKEEP);
         }
     }
 }

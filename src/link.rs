@@ -34,8 +34,10 @@ pub(crate) struct Link {
     pub(crate) relayed: bool,
     inbox: Mutex<Inbox>,
     closed: AtomicBool,
-    /// The task of the connection looks after idle outbound streams from time to time.
-    sweeping: AtomicBool,
+    /// The task of the connection does its upkeep from time to time.
+    upkeep: AtomicBool,
+    /// Whether an exchange has run since the last upkeep.
+    ran: AtomicBool,
     running: AtomicUsize,
     waker: AtomicWaker,
 }
@@ -63,7 +65,8 @@ impl Link {
             relayed,
             inbox: Mutex::default(),
             closed: AtomicBool::new(false),
-            sweeping: AtomicBool::new(false),
+            upkeep: AtomicBool::new(false),
+            ran: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             waker: AtomicWaker::new(),
         })
@@ -86,20 +89,22 @@ impl Link {
         mem::take(&mut *self.inbox())
     }
 
-    /// There are idle outbound streams. Wakes the connection only where it is not looking after them already.
-    pub(crate) fn start_sweeping(&self) {
-        if !self.sweeping.swap(true, Ordering::AcqRel) {
+    /// There is something to look after: idle outbound streams, or the end of the last exchange. Wakes the connection
+    /// only where it is not doing that already.
+    pub(crate) fn start_upkeep(&self) {
+        if !self.upkeep.swap(true, Ordering::AcqRel) {
             self.wake();
         }
     }
 
-    /// No idle outbound streams are left.
-    pub(crate) fn stop_sweeping(&self) {
-        self.sweeping.store(false, Ordering::Release);
+    /// Upkeep begins: what asks for it from here on is for the next time. Whether an exchange has run since the last.
+    pub(crate) fn begin_upkeep(&self) -> bool {
+        self.upkeep.store(false, Ordering::Release);
+        self.ran.swap(false, Ordering::AcqRel)
     }
 
-    pub(crate) fn is_sweeping(&self) -> bool {
-        self.sweeping.load(Ordering::Acquire)
+    pub(crate) fn needs_upkeep(&self) -> bool {
+        self.upkeep.load(Ordering::Acquire)
     }
 
     /// Has the task of the connection look at everything again.
@@ -119,14 +124,17 @@ impl Link {
         drop(left);
     }
 
-    /// Whether an exchange is running on any stream of the connection.
+    /// Whether an exchange is running on any stream of the connection, or has been since the last upkeep: a connection
+    /// that was called idle between any two exchanges would pay for a timer each time.
     pub(crate) fn is_running(&self) -> bool {
-        self.running.load(Ordering::Acquire) > 0
+        self.running.load(Ordering::Acquire) > 0 || self.ran.load(Ordering::Acquire)
     }
 
     /// Keeps the connection alive until the guard is dropped.
     pub(crate) fn run(self: &Arc<Self>) -> Running {
         self.running.fetch_add(1, Ordering::AcqRel);
+        self.ran.store(true, Ordering::Release);
+        self.start_upkeep();
         Running(Arc::clone(self))
     }
 
@@ -140,10 +148,7 @@ pub(crate) struct Running(Arc<Link>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // The connection may be idle from here on, and finds out only when it is polled.
-            self.0.wake();
-        }
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

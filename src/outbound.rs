@@ -214,7 +214,7 @@ impl Outbound {
             let Some(reply) = streams.next_for(&link, &protocol, &self.config) else {
                 hop.rest();
                 if streams.keep(&link, &protocol, hop) {
-                    link.start_sweeping();
+                    link.start_upkeep();
                 } else {
                     streams.lost(&self.config);
                 }

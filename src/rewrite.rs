@@ -97,9 +97,14 @@ impl<'a> RequestRewrite<'a> {
     /// Tells the service which peer sent the request. For the node that offers the service, with the peer of the
     /// authenticated connection.
     #[must_use]
-    pub fn with_peer(mut self, peer: &PeerId) -> Self {
+    pub fn with_peer(self, peer: &PeerId) -> Self {
+        self.with_peer_text(&peer.to_string())
+    }
+
+    /// As [`with_peer`](Self::with_peer), for an id that was made a text before.
+    pub(crate) fn with_peer_text(mut self, peer: &str) -> Self {
         self.added.push(PEER_FIELD, |value| {
-            let _infallible = write!(value, "{peer}");
+            value.extend_from_slice(peer.as_bytes());
         });
         self
     }

@@ -544,3 +544,38 @@ async fn a_server_that_does_not_answer_is_504() {
     let head = read_head(&mut client).await;
     assert!(head.starts_with("HTTP/1.1 504 "), "{head}");
 }
+
+#[tokio::test]
+async fn a_server_is_left_alone_when_its_client_has_gone() {
+    for begun in [false, true] {
+        let mut path = Path::new(Setup::default()).await;
+        let client = path.request("GET {}/ HTTP/1.1\nHost: a\n\n").await;
+        let mut server = path.accepted().await;
+        read_head(&mut server).await;
+        let mut client = client;
+        if begun {
+            write(&mut server, "HTTP/1.1 200 OK\nContent-Length: 9\n\npart").await;
+            read_until(&mut client, "part").await;
+        }
+        // In order, as a browser does whose tab is closed.
+        drop(client);
+        let end = read_to_end(&mut server).await;
+        assert!(end.as_ref().map_or(true, String::is_empty), "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_half_closed_client_is_answered_where_that_is_asked_for() {
+    let mut path = Path::new(Setup {
+        gateway: GatewayConfig::default().with_half_closed_clients(true),
+        ..Setup::default()
+    })
+    .await;
+    let mut client = path.request("GET {}/ HTTP/1.1\nHost: a\n\n").await;
+    client.shutdown().await.expect("half-closes");
+    let mut server = path.accepted().await;
+    read_head(&mut server).await;
+    write(&mut server, "HTTP/1.1 200 OK\nContent-Length: 2\n\nok").await;
+    let answer = read_to_end(&mut client).await.expect("an orderly end");
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+}

@@ -15,6 +15,9 @@ use crate::{
     timer::Watchdog,
 };
 
+/// How often a half-closed stream is probed for a reset, which nothing else tells of.
+const PROBE: Duration = Duration::from_secs(1);
+
 /// Reads messages from a byte stream: heads as a whole, bodies as slices of the read buffer.
 pub(crate) struct Reader<R: Role> {
     io: Io,
@@ -33,6 +36,7 @@ pub(crate) struct Reader<R: Role> {
     half_closed: bool,
     /// The peer closed its direction while nothing was read from it.
     ended: bool,
+    end_means_gone: bool,
 }
 
 impl<R: Role> Reader<R> {
@@ -49,6 +53,7 @@ impl<R: Role> Reader<R> {
             in_head: false,
             half_closed: false,
             ended: false,
+            end_means_gone: false,
         }
     }
 
@@ -248,21 +253,36 @@ impl<R: Role> Reader<R> {
         self.io.poll_read(cx, &mut byte).map(|_| ())
     }
 
-    /// Waits until the stream fails while nothing is to be read from it yet; its end is not a failure, since
-    /// a requester may half-close behind its request.
+    /// From here on, a peer that ends its direction has gone and waits for nothing. Without this it may have half-closed
+    /// behind its request, as clients of go-libp2p and js-libp2p do.
+    pub(crate) fn end_means_gone(&mut self) {
+        self.end_means_gone = true;
+    }
+
+    /// Waits until the peer is gone, while nothing is to be read from it: its request is complete, and its response is
+    /// not.
     ///
     /// What arrives meanwhile is the next request and stays buffered, up to a few KiB.
-    pub(crate) fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<ExchangeError> {
-        if !self.buffer.is_empty() || self.ended {
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<ExchangeError> {
+        if !self.buffer.is_empty() {
             return Poll::Pending;
         }
-        match ready!(self.buffer.poll_fill(&self.io, cx, 0)) {
-            Ok(0) => {
-                self.ended = true;
-                Poll::Pending
+        if !self.ended {
+            match ready!(self.buffer.poll_fill(&self.io, cx, 0)) {
+                Ok(0) if self.end_means_gone => return Poll::Ready(ExchangeError::Closed),
+                Ok(0) => self.ended = true,
+                Ok(_) => return Poll::Pending,
+                Err(error) => return Poll::Ready(ExchangeError::Io(error)),
             }
-            Ok(_) => Poll::Pending,
-            Err(error) => Poll::Ready(ExchangeError::Io(error)),
+            self.watchdog.progress();
+        }
+        // A stream that was reset reads like one that was half-closed, at once or later, and only a write tells.
+        loop {
+            if let Err(error) = self.check_orderly_end(cx) {
+                return Poll::Ready(error);
+            }
+            ready!(self.watchdog.poll_expired(cx, PROBE));
+            self.watchdog.progress();
         }
     }
 

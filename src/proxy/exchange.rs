@@ -211,15 +211,22 @@ async fn await_head(
         if let Poll::Ready(result) = trip.poll_head(cx, &mut *client.reader, server, trailers) {
             return Poll::Ready(result);
         }
-        if trip.is_over()
-            && client.reader.decoder().is_complete()
-            && let Poll::Ready(error) = client.reader.poll_failure(cx)
-        {
-            return Poll::Ready(Err(RoundTripError::Request(error)));
-        }
-        Poll::Pending
+        poll_gone(cx, client, trip).map(|error| Err(RoundTripError::Request(error)))
     })
     .await
+}
+
+/// Waits until the client is gone, as far as that can be told: not while it sends its request.
+fn poll_gone(
+    cx: &mut Context<'_>,
+    client: &mut Hop<Server>,
+    trip: &RoundTrip,
+) -> Poll<ExchangeError> {
+    if trip.is_over() && client.reader.decoder().is_complete() {
+        client.reader.poll_gone(cx)
+    } else {
+        Poll::Pending
+    }
 }
 
 fn trailers(fields: crate::h1::Fields) -> Option<crate::h1::Fields> {
@@ -311,11 +318,14 @@ fn poll_both(
     if let Poll::Ready(Err(error)) = upload {
         return Poll::Ready(Err(Ended::Client(error)));
     }
-    let moved = download.poll(cx, &mut *server.reader, &mut client.writer, trailers);
-    moved.map_err(|error| match error {
-        PumpError::Source(error) => Ended::Failure(cut_response(&error)),
-        PumpError::Sink(error) => Ended::Client(error),
-    })
+    match download.poll(cx, &mut *server.reader, &mut client.writer, trailers) {
+        Poll::Ready(moved) => Poll::Ready(moved.map_err(|error| match error {
+            PumpError::Source(error) => Ended::Failure(cut_response(&error)),
+            PumpError::Sink(error) => Ended::Client(error),
+        })),
+        // A response may be quiet for long, and nobody should be kept busy for a client that has gone.
+        Poll::Pending => poll_gone(cx, client, trip).map(|error| Err(Ended::Client(error))),
+    }
 }
 
 async fn run_tunnel(client: Hop<Server>, upstream: Upstream, record: &mut Record) {

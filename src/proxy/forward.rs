@@ -142,6 +142,12 @@ impl Forward {
     }
 }
 
+/// The peer of a stream, with its id as text: making that takes longer than the rest of a head.
+struct Peer {
+    id: PeerId,
+    text: String,
+}
+
 /// Answers a request, and those that follow on its stream.
 ///
 /// The stream stays with this task, which waits for the next request itself: to give it back to the connection after
@@ -155,6 +161,10 @@ async fn serve_stream(site: Arc<Site>, inbound: Box<Inbound>) {
         ..
     } = *inbound;
     let link = Arc::clone(&seat.link);
+    let peer = Peer {
+        id: link.peer,
+        text: link.peer.to_string(),
+    };
     let mut arrival = Arrival { head, hop, seat };
     loop {
         let Arrival {
@@ -164,7 +174,7 @@ async fn serve_stream(site: Arc<Site>, inbound: Box<Inbound>) {
         } = arrival;
         seat.running.get_or_insert_with(|| link.run());
         // Boxed, so that an idle stream holds no room for an exchange.
-        let answered = Box::pin(site.answer(service.name.clone(), link.peer, head, hop)).await;
+        let answered = Box::pin(site.answer(service.name.clone(), &peer, head, hop)).await;
         let Some(mut hop) = answered else {
             return;
         };
@@ -202,19 +212,19 @@ impl Site {
     async fn answer(
         &self,
         service: ServiceName,
-        peer: PeerId,
+        peer: &Peer,
         head: RequestHead,
         mut hop: Hop<Server>,
     ) -> Option<Hop<Server>> {
         let mut record = Record::new();
-        record.remote = Some((peer, Protocol::Service(service.clone())));
-        let left = match self.check(service, peer, &head) {
+        record.remote = Some((peer.id, Protocol::Service(service.clone())));
+        let left = match self.check(service, peer.id, &head) {
             Ok(target) => {
                 let passage = Passage {
                     head: &head,
                     target: &target,
                     rewrite: RequestRewrite::new(&head)
-                        .with_peer(&peer)
+                        .with_peer_text(&peer.text)
                         .with_host(&self.config.host, self.connections.target().host())
                         .with_via(&self.pseudonym),
                     name: NAME,

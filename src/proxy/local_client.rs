@@ -47,6 +47,9 @@ impl LocalClient {
         };
         let config = self.settings.client.config();
         let mut hop = Hop::<Server>::new(socket, config);
+        if !self.settings.config.half_closed_clients {
+            hop.reader.end_means_gone();
+        }
         let patience = (Wait::KeepAlive, Some(config.keep_alive()));
         while !self.ending.is_cancelled() {
             hop.begin_request();

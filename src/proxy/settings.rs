@@ -18,6 +18,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
     pub(super) forwarded: ForwardedMode,
+    pub(super) half_closed_clients: bool,
     pub(super) max_clients: usize,
     pub(super) drain_timeout: Duration,
 }
@@ -26,6 +27,7 @@ impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
             forwarded: ForwardedMode::default(),
+            half_closed_clients: false,
             max_clients: 16_384,
             drain_timeout: Duration::from_secs(30),
         }
@@ -37,6 +39,14 @@ impl GatewayConfig {
     #[must_use]
     pub fn with_forwarded(mut self, mode: ForwardedMode) -> Self {
         self.forwarded = mode;
+        self
+    }
+
+    /// Answers clients that close their direction behind the request, as `nc -N` does. Default: off, since a browser or
+    /// curl that does so has gone, and the service need not go on for it.
+    #[must_use]
+    pub fn with_half_closed_clients(mut self, answer: bool) -> Self {
+        self.half_closed_clients = answer;
         self
     }
 
