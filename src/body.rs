@@ -168,14 +168,7 @@ impl AsyncRead for Body {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        if !ready!(self.poll_fill(cx))? {
-            return Poll::Ready(Ok(0));
-        }
-        let data = self.data();
-        let count = data.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&data[..count]);
-        self.consume(count);
-        Poll::Ready(Ok(count))
+        self.poll_copy(cx, buffer)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     error::{ExchangeError, Wait},
     h1::Role,
-    hop::{Hop, ReadBuffer},
+    hop::{Hop, ReadBuffer, Source},
     io::Io,
     timer::Watchdog,
 };
@@ -53,33 +53,6 @@ impl Upgraded {
         }
     }
 
-    /// Waits until there are bytes to take from [`data`](Self::data), or the peer has ended its direction.
-    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if !self.read.is_empty() {
-            return Poll::Ready(Ok(true));
-        }
-        match self.read.poll_fill(&self.io, cx, 0) {
-            Poll::Ready(result) => {
-                self.watchdog.progress();
-                Poll::Ready(result.map(|count| count > 0))
-            }
-            Poll::Pending => {
-                let limit = self.config.tunnel_timeout();
-                ready!(self.watchdog.poll_expired(cx, limit));
-                let wait = Wait::Tunnel;
-                Poll::Ready(Err(ExchangeError::Timeout { wait, limit }.into()))
-            }
-        }
-    }
-
-    pub(crate) fn data(&self) -> &[u8] {
-        self.read.filled()
-    }
-
-    pub(crate) fn consume(&mut self, count: usize) {
-        self.read.consume(count);
-    }
-
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.unwritten.is_empty() {
             let count = ready!(self.io.poll_write(cx, &self.unwritten))?;
@@ -89,20 +62,37 @@ impl Upgraded {
     }
 }
 
+impl Source for Upgraded {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ExchangeError>> {
+        if !self.read.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        if let Poll::Ready(count) = self.read.poll_fill(&self.io, cx, 0)? {
+            self.watchdog.progress();
+            return Poll::Ready(Ok(count > 0));
+        }
+        let limit = self.config.tunnel_timeout();
+        ready!(self.watchdog.poll_expired(cx, limit));
+        let wait = Wait::Tunnel;
+        Poll::Ready(Err(ExchangeError::Timeout { wait, limit }))
+    }
+
+    fn data(&self) -> &[u8] {
+        self.read.filled()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.read.consume(count);
+    }
+}
+
 impl AsyncRead for Upgraded {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        if !ready!(self.poll_fill(cx))? {
-            return Poll::Ready(Ok(0));
-        }
-        let data = self.data();
-        let count = data.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&data[..count]);
-        self.consume(count);
-        Poll::Ready(Ok(count))
+        self.poll_copy(cx, buffer)
     }
 }
 

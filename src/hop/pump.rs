@@ -1,6 +1,9 @@
 //! Moves a body from where it comes from to the stream that it goes to, in the task that wants it moved.
 
-use std::task::{Context, Poll, ready};
+use std::{
+    io,
+    task::{Context, Poll, ready},
+};
 
 use crate::{
     error::ExchangeError,
@@ -23,7 +26,21 @@ pub(crate) trait Source {
     fn consume(&mut self, count: usize);
 
     /// The trailers of a body that is over.
-    fn take_trailers(&mut self) -> Option<Fields>;
+    fn take_trailers(&mut self) -> Option<Fields> {
+        None
+    }
+
+    /// Reads as [`AsyncRead`](futures::AsyncRead) does.
+    fn poll_copy(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if !ready!(self.poll_fill(cx))? {
+            return Poll::Ready(Ok(0));
+        }
+        let data = self.data();
+        let count = data.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&data[..count]);
+        self.consume(count);
+        Poll::Ready(Ok(count))
+    }
 }
 
 impl<R: Role> Source for Reader<R> {

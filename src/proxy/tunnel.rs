@@ -9,7 +9,7 @@ use std::{
 
 use futures::AsyncWrite;
 
-use crate::tunnel::Upgraded;
+use crate::{hop::Source, tunnel::Upgraded};
 
 /// How often one direction moves on before the other, and the other work of the task, get their turn.
 const ROUNDS: usize = 16;
