@@ -7,8 +7,9 @@ use std::{
 
 use crate::io::Io;
 
-/// What the first read of an idle hop can take. It goes to the stack, so that an idle hop holds no buffer.
-const FIRST_READ: usize = 4 * 1024;
+/// What the first read of an idle hop can take. It goes to the stack, so that an idle hop holds no buffer; and it is
+/// cleared at every try, so it is no larger than most heads.
+const FIRST_READ: usize = 1024;
 
 /// The buffer of a hop that carries small messages.
 const SMALL: usize = 8 * 1024;
@@ -69,7 +70,6 @@ impl ReadBuffer {
                 self.storage = vec![0; SMALL];
                 self.storage[..count].copy_from_slice(&first[..count]);
                 self.end = count;
-                self.filled_up = count == FIRST_READ;
             }
             return Poll::Ready(Ok(count));
         }
