@@ -13,8 +13,9 @@ pub(crate) mod node;
 pub(crate) mod program;
 pub(crate) mod wire;
 
-/// Longer than anything here takes, on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than anything here takes, on a busy machine; shorter than the timeouts of the proxy, which must not be what
+/// ends a wait.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Waits for what must happen, and says what it was if it does not.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {

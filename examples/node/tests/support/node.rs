@@ -1,6 +1,10 @@
 //! How does a test run `p2p-http`? As a child process, read by the lines that scripts read.
 
-use std::{fmt::Display, net::SocketAddr, process::Stdio};
+use std::{
+    fmt::{self, Display},
+    net::SocketAddr,
+    process::Stdio,
+};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader, Lines},
@@ -9,6 +13,10 @@ use tokio::{
 };
 
 use super::within;
+
+/// Where an origin listens: on loopback, at a port that the system chooses.
+pub(crate) const TCP: &str = "/ip4/127.0.0.1/tcp/0";
+pub(crate) const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 
 /// Lines of a log that a failed test shows.
 const SHOWN: usize = 60;
@@ -59,7 +67,11 @@ impl Node {
 
     /// `serve` with these services, on a loopback TCP port that the system chooses.
     pub(crate) async fn serve(services: &[(&str, &str)], more: &[&str]) -> Self {
-        let mut args = vec!["serve", "--listen", "/ip4/127.0.0.1/tcp/0"];
+        Self::serve_on(TCP, services, more).await
+    }
+
+    pub(crate) async fn serve_on(listen: &str, services: &[(&str, &str)], more: &[&str]) -> Self {
+        let mut args = vec!["serve", "--listen", listen];
         for (name, target) in services {
             args.extend(["--name", name, "--to", target]);
         }
@@ -162,12 +174,18 @@ impl Node {
     }
 }
 
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p2p-http {}", self.args)
+    }
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = self.log.borrow();
             let shown = &log[log.len().saturating_sub(SHOWN)..];
-            eprintln!("--- log of {}\n{}", self.args, shown.join("\n"));
+            eprintln!("--- log of {self}\n{}", shown.join("\n"));
         }
     }
 }
@@ -179,13 +197,13 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// One service, called `app`.
+    /// One service, called `app`, over TCP.
     pub(crate) async fn start(target: &str) -> Self {
-        Self::with_services(&[("app", target)]).await
+        Self::start_on(TCP, target).await
     }
 
-    pub(crate) async fn with_services(services: &[(&str, &str)]) -> Self {
-        let origin = Node::serve(services, &[]).await;
+    pub(crate) async fn start_on(listen: &str, target: &str) -> Self {
+        let origin = Node::serve_on(listen, &[("app", target)], &[]).await;
         let gateway = Node::gateway(&origin, &[]).await;
         Self { origin, gateway }
     }

@@ -5,11 +5,14 @@ use std::{
     ffi::OsStr,
     fmt,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
 };
 
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
 
 use super::within;
 
@@ -91,7 +94,7 @@ impl Curl {
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = command(&self.0);
         command.args(["-q", "--silent", "--show-error", "--globoff"]);
-        command.args(["--noproxy", "*", "--max-time", "60"]);
+        command.args(["--noproxy", "*", "--max-time", "40"]);
         command.args(args);
         command
     }
@@ -105,4 +108,21 @@ impl Curl {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// `python3 -m http.server` for a directory, and what `--to` takes.
+pub(crate) async fn python_server(python: &Path, directory: &Path) -> (Child, String) {
+    let mut child = command(python)
+        .args(["-u", "-m", "http.server", "--bind", "127.0.0.1", "0"])
+        .current_dir(directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Serving HTTP on 127.0.0.1 port 12345 (http://127.0.0.1:12345/) ...
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = within("a line of Python", lines.next_line()).await.unwrap();
+    let line = line.expect("Python says where it listens");
+    let url = line.split(['(', ')']).nth(1).unwrap().to_owned();
+    (child, url)
 }

@@ -14,11 +14,11 @@ pub(crate) struct Server(TcpListener);
 
 impl Server {
     pub(crate) async fn bind() -> Self {
-        Self::bind_to(0).await
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    pub(crate) async fn bind_to(port: u16) -> Self {
-        Self(TcpListener::bind(("127.0.0.1", port)).await.unwrap())
+    pub(crate) fn new(listener: TcpListener) -> Self {
+        Self(listener)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -104,7 +104,7 @@ impl Message {
 }
 
 impl Conn {
-    fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self {
             stream,
@@ -188,6 +188,11 @@ impl Conn {
     /// What came and was not asked for.
     pub(crate) fn surplus(&self) -> &[u8] {
         &self.buffer
+    }
+
+    /// Sends no more; what comes can still be read.
+    pub(crate) async fn half_close(&mut self) {
+        self.stream.shutdown().await.unwrap();
     }
 
     /// Ends the connection as a crash does: with a reset.

@@ -1,0 +1,249 @@
+//! What of a head arrives at the other end, what is added to it, and which service is it for?
+
+use std::fs;
+
+use support::{
+    app,
+    node::{Node, Pair},
+    program::Curl,
+    wire::{Message, Server},
+};
+
+mod support;
+
+/// Each on a connection of its own, so that `accept` sees every request.
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+
+/// What the server saw of a request of curl.
+async fn seen(
+    curl: &Curl,
+    pair: &Pair,
+    server: &Server,
+    args: &[&str],
+    rest: &str,
+    response: &str,
+) -> (String, Message) {
+    let url = pair.url(rest);
+    let args = [args, &[&url]].concat();
+    let (answer, (_, request)) = tokio::join!(curl.run(args), server.answer(response));
+    (answer.text(), request)
+}
+
+#[tokio::test]
+async fn path_and_query_are_not_touched() {
+    let Some(curl) = Curl::find() else { return };
+    let server = Server::bind().await;
+    let pair = Pair::start(&server.target()).await;
+    for rest in [
+        "/",
+        "/a/../b//%2F?x=%zz",
+        "//",
+        "/./..",
+        "/%2e%2e/%00/%ff",
+        "/;a=b,c/{}[]|^`\"<>",
+        "/?",
+        "/?a?b/../c=//&&=+",
+        "/x?u=http://h/http/12D3/y",
+        "/http/12D3/app/",
+    ] {
+        let (_, request) = seen(&curl, &pair, &server, &["--path-as-is"], rest, OK).await;
+        assert_eq!(request.line, format!("GET {rest} HTTP/1.1"));
+    }
+}
+
+#[tokio::test]
+async fn fields_keep_their_order_case_and_repeats() {
+    let Some(curl) = Curl::find() else { return };
+    let server = Server::bind().await;
+    let pair = Pair::start(&server.target()).await;
+    let response = "HTTP/1.1 200 Fine, thanks\r\nSet-Cookie: a=1\r\nx-B: 1\r\nSet-Cookie: b=2\r\n\
+                    X-b: \u{e9}\r\nX-Empty:\r\nServer: none\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let args = [
+        "--include",
+        "-A",
+        "agent",
+        "-H",
+        "X-b: 2",
+        "-H",
+        "x-A: 1",
+        "-H",
+        "X-B: 3",
+        "-H",
+        "X-Empty;",
+        "-H",
+        "x-b: \u{e9}",
+        "-H",
+        "Cookie: c=1",
+    ];
+    let (answer, request) = seen(&curl, &pair, &server, &args, "/", response).await;
+
+    let ours = |name: &str| {
+        name.starts_with("X-Forwarded")
+            || ["via", "x-libp2p-peer"].contains(&name.to_lowercase().as_str())
+    };
+    let theirs: Vec<_> = request
+        .fields
+        .iter()
+        .filter(|(name, _)| !ours(name))
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    assert_eq!(
+        theirs,
+        [
+            &format!("Host: {}", pair.address()),
+            "User-Agent: agent",
+            "Accept: */*",
+            "X-b: 2",
+            "x-A: 1",
+            "X-B: 3",
+            "X-Empty: ",
+            "x-b: \u{e9}",
+            "Cookie: c=1",
+        ]
+    );
+    let lines: Vec<_> = answer
+        .lines()
+        .filter(|line| !line.starts_with("Via:"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "HTTP/1.1 200 Fine, thanks",
+            "Set-Cookie: a=1",
+            "x-B: 1",
+            "Set-Cookie: b=2",
+            "X-b: \u{e9}",
+            "X-Empty: ",
+            "Server: none",
+            "Content-Length: 0",
+            ""
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_peer_is_the_one_that_was_authenticated() {
+    let Some(curl) = Curl::find() else { return };
+    let server = Server::bind().await;
+    let pair = Pair::start(&server.target()).await;
+    let args = [
+        "-H",
+        "X-Libp2p-Peer: 12D3KooWQYzCrRbNjHcXtjnxqmQyNRWHVXqqBVA8KaLdGmjJDPAW",
+        "-H",
+        "x-LIBP2P-peer: spoof",
+        "-H",
+        "x_libp2p_peer: spoof",
+        "-H",
+        "X-Libp2p_Peer: spoof",
+        "-H",
+        "Connection: X-Libp2p-Peer, Host, X-Mine",
+        "-H",
+        "X-Mine: for this hop",
+        "-H",
+        "X-Forwarded-For: 192.0.2.1",
+    ];
+    let (_, request) = seen(&curl, &pair, &server, &args, "/", OK).await;
+    let identities: Vec<_> = request
+        .fields
+        .iter()
+        .filter(|(name, _)| name.to_lowercase().replace('_', "-") == "x-libp2p-peer")
+        .collect();
+    let peer = pair.gateway.fact("peer ").to_owned();
+    assert_eq!(identities, [&("X-Libp2p-Peer".to_owned(), peer)]);
+    assert_eq!(request.all("Host"), [pair.address().to_string()]);
+    assert_eq!(request.all("X-Mine"), [""; 0], "{request:?}");
+    assert_eq!(request.all("X-Forwarded-For"), ["127.0.0.1"]);
+    assert_eq!(
+        request.all("X-Forwarded-Host"),
+        [pair.address().to_string()]
+    );
+    assert_eq!(request.all("X-Forwarded-Proto"), ["http"]);
+}
+
+#[tokio::test]
+async fn the_gateway_is_also_a_proxy_of_curl() {
+    let Some(curl) = Curl::find() else { return };
+    let server = Server::bind().await;
+    let pair = Pair::start(&server.target()).await;
+    let proxy = format!("http://{}", pair.address());
+    let url = format!("http://any.example{}", pair.path("/a?b"));
+    let ask = curl.run(["--noproxy", "", "--proxy", &proxy, &url]);
+    let (answer, (_, request)) = tokio::join!(ask, server.answer(OK));
+    assert_eq!(answer.text(), "ok");
+    assert_eq!(request.line, "GET /a?b HTTP/1.1");
+    assert_eq!(request.all("Host"), ["any.example"]);
+    assert_eq!(request.all("Proxy-Connection"), [""; 0], "{request:?}");
+}
+
+#[tokio::test]
+async fn interim_responses_come_before_the_final_one() {
+    let Some(curl) = Curl::find() else { return };
+    let server = Server::bind().await;
+    let pair = Pair::start(&server.target()).await;
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n";
+    for (version, expected) in [("--http1.1", 2), ("--http1.0", 0)] {
+        let response = format!("{hints}{hints}{OK}");
+        let args = [version, "--include"];
+        let (answer, _) = seen(&curl, &pair, &server, &args, "/", &response).await;
+        assert_eq!(
+            answer
+                .matches("HTTP/1.1 103 Early Hints\r\nLink: </style.css>")
+                .count(),
+            expected
+        );
+        assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn services_of_one_node_are_kept_apart() {
+    let Some(curl) = Curl::find() else { return };
+    let (one, two) = (Server::bind().await, Server::bind().await);
+    let targets = (one.target(), two.target());
+    let services = [("app", &*targets.0), ("app.2", &*targets.1)];
+    let origin = Node::serve(&services, &[]).await;
+    let gateway = Node::gateway(&origin, &[]).await;
+    let pair = Pair { origin, gateway };
+    let url = |name| {
+        format!(
+            "http://{}/http/{}/{name}/",
+            pair.address(),
+            pair.origin.fact("peer ")
+        )
+    };
+    let (first, second) = (url("app"), url("app.2"));
+    let (answer, _) = tokio::join!(
+        curl.run([first]),
+        one.answer("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none")
+    );
+    assert_eq!(answer.text(), "one");
+    let (answer, _) = tokio::join!(
+        curl.run([second]),
+        two.answer("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntwo")
+    );
+    assert_eq!(answer.text(), "two");
+}
+
+#[tokio::test]
+async fn a_stranger_is_told_who_it_is_and_that_it_may_not() {
+    let Some(curl) = Curl::find() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("hello.txt"), "hello, peer\n").unwrap();
+    let target = app::start(directory.path()).await;
+    let friend = "12D3KooWQYzCrRbNjHcXtjnxqmQyNRWHVXqqBVA8KaLdGmjJDPAW";
+    let origin = Node::serve(&[("app", &target)], &["--allow", friend]).await;
+    let gateway = Node::gateway(&origin, &[]).await;
+    let pair = Pair { origin, gateway };
+    let answer = curl
+        .run(["--include", "-d", "a body", &pair.url("/hello.txt")])
+        .await
+        .text();
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(
+        answer.contains("\r\nProxy-Status: p2p-origin; error=http_request_denied"),
+        "{answer}"
+    );
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(body.contains(pair.gateway.fact("peer ")), "{body}");
+    assert!(!answer.contains("hello, peer"), "{answer}");
+}
