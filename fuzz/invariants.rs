@@ -149,15 +149,13 @@ pub(crate) fn chunked(data: &[u8]) {
     check_cost(&input, &read);
     check_splits(&read, |cuts| requests(&input, cuts, &limits), &input);
 
-    let body = read.found.iter().find_map(|found| match found {
-        Found::Body(body) => Some(&body[..]),
-        _ => None,
-    });
-    let end = read.found.iter().find_map(|found| match found {
-        Found::End(trailers) => Some(trailers),
-        _ => None,
-    });
-    let body = body.unwrap_or_default();
+    // What follows on the head; the next request, with a body of its own, is not meant.
+    let (body, end) = match read.found.get(1..).unwrap_or_default() {
+        [Found::Body(body), Found::End(trailers), ..] => (&body[..], Some(trailers)),
+        [Found::Body(body), ..] => (&body[..], None),
+        [Found::End(trailers), ..] => (&[][..], Some(trailers)),
+        _ => (&[][..], None),
+    };
     match (grammar::chunked_body(data), end) {
         (Some((expected, trailers)), Some(found)) => {
             assert_eq!(body, expected, "the body is another one");

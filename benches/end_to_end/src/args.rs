@@ -1,0 +1,118 @@
+//! What is asked for on the command line?
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use libp2p::Multiaddr;
+
+/// Measures libp2p-http-proxy against what one would build instead.
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    /// The cases to measure, each by the beginning of its name; all if none is given
+    pub(crate) cases: Vec<String>,
+
+    /// How long each contender is loaded in each round, in seconds
+    #[arg(long, default_value_t = 3.0)]
+    pub(crate) seconds: f64,
+
+    /// How often the contenders take turns
+    #[arg(long, default_value_t = 5)]
+    pub(crate) rounds: usize,
+
+    /// Measures only these contenders, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) only: Vec<Contender>,
+
+    /// Writes every value that was measured to this file
+    #[arg(long)]
+    pub(crate) csv: Option<PathBuf>,
+
+    /// Draws the curves of the growth cases into this file
+    #[arg(long)]
+    pub(crate) svg: Option<PathBuf>,
+
+    /// Lists the cases and ends
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    #[command(subcommand)]
+    pub(crate) role: Option<Role>,
+}
+
+/// What stands between the load and the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Contender {
+    /// Nothing: no peers at all.
+    Direct,
+    /// Every TCP connection spliced onto a stream of libp2p-stream, and no HTTP understood.
+    Raw,
+    /// hyper at both ends of libp2p-stream, a stream and a connection to the server for every request.
+    Diy,
+    /// The same with pools of streams and connections.
+    Pool,
+    /// This crate.
+    Ours,
+    /// This crate, answering by swarm events.
+    OursEvents,
+}
+
+impl Contender {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Raw => "raw",
+            Self::Diy => "diy",
+            Self::Pool => "diy+pool",
+            Self::Ours => "ours",
+            Self::OursEvents => "ours, events",
+        }
+    }
+}
+
+/// One process of a case. Started by this program itself.
+#[derive(Subcommand)]
+pub(crate) enum Role {
+    /// Answers HTTP as fast as it can
+    #[command(hide = true)]
+    Server,
+    /// Passes TCP on, later
+    #[command(hide = true)]
+    Relay {
+        to: SocketAddr,
+        #[arg(value_parser = millis)]
+        delay: Duration,
+    },
+    /// The node that offers the service
+    #[command(hide = true)]
+    Origin(OriginArgs),
+    /// The node that takes HTTP clients
+    #[command(hide = true)]
+    Gateway(GatewayArgs),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct OriginArgs {
+    #[arg(value_enum)]
+    pub(crate) contender: Contender,
+    /// The server; without it the node answers by itself
+    #[arg(long)]
+    pub(crate) server: Option<SocketAddr>,
+    /// How many services the node offers; the requests go to the last one
+    #[arg(long, default_value_t = 1)]
+    pub(crate) services: usize,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct GatewayArgs {
+    #[arg(value_enum)]
+    pub(crate) contender: Contender,
+    /// The node that offers the service
+    pub(crate) origin: Multiaddr,
+    /// The name of the service
+    pub(crate) service: String,
+}
+
+fn millis(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse().map(Duration::from_millis)
+}

@@ -1,0 +1,70 @@
+//! Measures the crate against what one would build instead, over real sockets and in processes of their own.
+//!
+//! ```text
+//! load generator --TCP--> gateway --libp2p over TCP, noise, yamux--> origin --TCP--> server
+//! ```
+//!
+//! Gateway and origin are those of a *contender*: this crate, or one of the things that somebody would build without it.
+//! All are part of this program, which runs itself as all four processes. For every case the contenders take turns, round
+//! after round, so that what else the machine does hits them alike, and ratios are taken within a round.
+
+mod args;
+mod cases;
+mod coalesce;
+mod contender;
+mod load;
+mod measure;
+mod pattern;
+mod process;
+mod relay;
+mod report;
+mod server;
+mod swarm;
+mod wire;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tokio::runtime::Builder;
+
+use self::args::{Args, Role};
+
+fn main() -> Result<()> {
+    raise_open_files();
+    let args = Args::parse();
+    match args.role {
+        None => {
+            // One thread, which must not take more of the machine from the contenders than it has to.
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            tokio::task::LocalSet::new().block_on(&runtime, measure::all(&args))
+        }
+        Some(Role::Server | Role::Relay { .. }) => {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(play(args.role.context("was matched")?))
+        }
+        Some(role) => {
+            let runtime = Builder::new_multi_thread().enable_all().build()?;
+            // The thread of `block_on` is none of the pool: what runs there is woken from another thread every time.
+            runtime.block_on(async { tokio::spawn(play(role)).await? })
+        }
+    }
+}
+
+/// Plays one part of a case until the standard input ends.
+async fn play(role: Role) -> Result<()> {
+    match role {
+        Role::Server => process::ready(server::start().await?),
+        Role::Relay { to, delay } => process::ready(relay::start(to, delay).await?),
+        Role::Origin(args) => process::ready(contender::origin(&args).await?),
+        Role::Gateway(args) => process::ready(contender::gateway(&args).await?),
+    }
+    process::until_told().await;
+    Ok(())
+}
+
+/// Every client is a socket in three of the processes, and the usual limit is 1,024.
+fn raise_open_files() {
+    #[cfg(unix)]
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        eprintln!("cannot raise the limit of open files: {error}");
+    }
+}

@@ -1,0 +1,81 @@
+//! How often does the proxy ask for memory? Counted, in the thread that does everything.
+
+#![cfg(feature = "tokio")]
+
+#[path = "../benches/support/mod.rs"]
+mod support;
+
+use std::sync::Arc;
+
+use allocation_counter::measure;
+use libp2p_http_proxy::h1::{Client, Decoder, RequestContext, Step};
+
+use self::support::exchange::{Answer, Exchange};
+
+/// Exchanges before anything is counted: connections, streams, buffers and maps are there then.
+const WARM_UP: usize = 50;
+
+const ROUNDS: usize = 100;
+
+/// What an exchange may cost over both nodes of the proxy. The heads are four: a request and a response at either node.
+const PER_EXCHANGE: f64 = 2.0 * 2.0;
+
+/// The memory that the four heads of an exchange are kept in.
+const HEADS: f64 = 4.0;
+
+/// How often memory is asked for in one exchange.
+fn per_exchange(answer: Answer) -> f64 {
+    let mut exchange = Exchange::start(answer);
+    for _ in 0..WARM_UP {
+        exchange.run();
+    }
+    let info = measure(|| {
+        for _ in 0..ROUNDS {
+            exchange.run();
+        }
+    });
+    info.count_total as f64 / ROUNDS as f64
+}
+
+#[test]
+fn an_exchange_asks_for_little_more_than_its_heads() {
+    let count = per_exchange(Answer::Small);
+    println!("{count} allocations for each exchange");
+    assert!(count <= PER_EXCHANGE + HEADS, "{count}");
+}
+
+#[test]
+fn a_longer_body_asks_for_no_more() {
+    for (short, long) in [
+        (Answer::Known(64 * 1024), Answer::Known(16 * 64 * 1024)),
+        (Answer::Chunked(4), Answer::Chunked(16 * 4)),
+    ] {
+        let (less, more) = (per_exchange(short), per_exchange(long));
+        println!("{short:?} {less}, {long:?} {more}");
+        // A large buffer is asked for where a small one is full, and that happens once.
+        assert!(
+            more <= less + 8.0,
+            "{less} for {short:?}, {more} for {long:?}"
+        );
+    }
+}
+
+#[test]
+fn decoding_chunks_asks_for_none() {
+    let wire = support::heads::chunked(64);
+    let mut decoder = Decoder::<Client>::new(Arc::default());
+    decoder.expect_response(RequestContext::default());
+    let (mut at, Step::Head(_)) = decoder.decode(&wire).expect("is a response") else {
+        panic!("the head comes first");
+    };
+    let info = measure(|| {
+        loop {
+            let (used, step) = decoder.decode(&wire[at..]).expect("is a body");
+            at += used;
+            if matches!(step, Step::End(_)) {
+                break;
+            }
+        }
+    });
+    assert_eq!(info.count_total, 0);
+}
