@@ -25,7 +25,7 @@ use self::support::{
 const PARTS: [(&str, &str); 4] = [
     ("request", "httparse-request"),
     ("response", "httparse-response"),
-    ("chunk", ""),
+    ("chunked body", ""),
     ("exchange", ""),
 ];
 
@@ -46,8 +46,11 @@ fn run(part: &str, rounds: usize) {
         "httparse-response" => (0..rounds).for_each(|_| bare_response()),
         "request" => (0..rounds).for_each(|_| gateway.request()),
         "response" => (0..rounds).for_each(|_| gateway.response()),
-        "chunk" => {
-            read_chunked(&chunked(rounds));
+        "chunked body" => {
+            let wire = chunked(1);
+            for _ in 0..rounds {
+                read_chunked(&wire);
+            }
         }
         "exchange" => {
             let mut exchange = Exchange::start(Answer::Small);

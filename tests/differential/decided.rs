@@ -10,7 +10,7 @@ struct Decided {
     /// The section of RFC 9112, unless another one is named, and what it says.
     #[allow(dead_code, reason = "for whoever reads this list")]
     why: &'static str,
-    /// How to tell, from the last message that both have read and from what the reader said.
+    /// How to tell, from the last message that both have read, or begun to read, and from what the reader said.
     applies: fn(Option<&Message>, &str) -> bool,
 }
 
@@ -44,6 +44,14 @@ const DECIDED: &[Decided] = &[
         applies: |last, said| {
             said.starts_with("HPE_CLOSED_CONNECTION")
                 && last.is_some_and(|message| message.has("proxy-connection"))
+        },
+    },
+    Decided {
+        reader: "node",
+        why: "5.1: a tab behind a value is not part of it. Node.js does not find `keep-alive` before one.",
+        applies: |last, said| {
+            said.starts_with("HPE_CLOSED_CONNECTION")
+                && last.is_some_and(|message| message.start.ends_with(b"HTTP/1.0"))
         },
     },
     Decided {
@@ -98,7 +106,13 @@ pub(crate) fn is_decided(reader: &str, ours: &Reading, theirs: &Reading) -> bool
         End::Refused(reason) => reason,
         End::Open | End::Waiting | End::Closed => "",
     };
-    let last = theirs_complete.last().copied();
+    let ours_next = ours.messages.get(theirs_complete.len());
+    if let (Some(begun), Some(next)) = (theirs.begun(), ours_next)
+        && !next.is_same_so_far(begun)
+    {
+        return false;
+    }
+    let last = theirs.messages.last();
     DECIDED
         .iter()
         .any(|decided| decided.reader == reader && (decided.applies)(last, said))

@@ -128,7 +128,7 @@ impl Message {
     }
 
     /// Whether `other` can become the same message. How much of a body is shown before its end is up to the reader.
-    fn is_same_so_far(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_so_far(&self, other: &Self) -> bool {
         let (short, long) = if self.body.len() < other.body.len() {
             (&self.body, &other.body)
         } else {

@@ -79,7 +79,8 @@ pub(crate) fn response(random: &mut Random) -> (Kind, Vec<u8>, Message) {
         close: random.below(3) == 0,
         ..Sending::default()
     };
-    let reason: &[u8] = *random.choose(&[&b""[..], b"OK", b"caf\xc3\xa9"]);
+    let reasons = [&b""[..], b"OK", b"caf\xc3\xa9"];
+    let reason = reasons[random.below(reasons.len())];
     encoder
         .response(
             &request,
