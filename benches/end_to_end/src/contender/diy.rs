@@ -1,6 +1,6 @@
 //! What would one build from libp2p-stream and hyper? Without pools, and with them.
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Result;
 use hyper::{Request, Response, body::Incoming};
@@ -81,11 +81,9 @@ impl Next {
         }
     }
 
-    fn send(self, request: Request<Incoming>) -> impl Future<Output = Result<Response<Incoming>>> {
-        async move {
-            let mut sender = self.open().await?;
-            Ok(sender.send_request(for_next_hop(request)).await?)
-        }
+    async fn send(self, request: Request<Incoming>) -> Result<Response<Incoming>> {
+        let mut sender = self.open().await?;
+        Ok(sender.send_request(for_next_hop(request)).await?)
     }
 
     async fn open(&self) -> Result<Sender> {

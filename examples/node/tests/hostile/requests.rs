@@ -108,10 +108,13 @@ async fn a_body_that_breaks_the_rules_later_stays_without_an_end() {
     cut_body(&mut peer, "", &chain.watcher).await;
 }
 
+/// What the server saw of one request: how it begins, and its body.
+type Seen = (&'static str, &'static str);
+
 /// Requests whose bodies, and what follows on them, look like requests; what is to be seen of them, and how many answers
 /// there are.
 #[rustfmt::skip]
-const BODIES: &[(&str, &[(&str, &str)], usize)] = &[
+const BODIES: &[(&str, &[Seen], usize)] = &[
     ("POST {}/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 35\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         &[("POST /1", "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"), ("GET /2", "")], 2),
     ("POST {}/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n\r\n0\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",

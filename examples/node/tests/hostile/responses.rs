@@ -156,3 +156,45 @@ async fn nothing_follows_on_an_early_response() {
     let foreign = Foreign::start(Early).await;
     early_response(foreign.port(), &foreign.path(), &foreign.watcher).await;
 }
+
+/// A server that sends what nobody asked for behind its response to `/late`, some time later.
+struct Late;
+
+impl Script for Late {
+    fn answer(&self, request: &Request) -> Answer {
+        let mut answer = Echo.answer(request);
+        if request.target == "/late" {
+            answer.then = Then::Late;
+        }
+        answer
+    }
+}
+
+/// Bytes that come while a connection is idle end it, before anybody else can take them for a response.
+async fn late_bytes(mut port: Port, path: &str, watcher: &Watcher) {
+    let response = get(&mut port.open().await, &format!("{path}/late")).await;
+    assert_eq!(response.body, b"/late");
+    watcher.send_late();
+    let stream = watcher.seen().requests[0].stream;
+    // Idle connections are looked after every few seconds.
+    watcher
+        .until("the end of a stream with late bytes", |seen| {
+            seen.streams[stream].1
+        })
+        .await;
+    let response = get(&mut port.open().await, &format!("{path}/clean")).await;
+    assert_eq!(response.body, b"/clean");
+    assert_eq!(watcher.seen().lines(), ["GET /late", "GET /clean"]);
+}
+
+#[tokio::test]
+async fn late_bytes_of_a_server_reach_nobody() {
+    let chain = Chain::start(Late).await;
+    late_bytes(chain.port(), &chain.path(), &chain.watcher).await;
+}
+
+#[tokio::test]
+async fn late_bytes_of_a_peer_reach_nobody() {
+    let foreign = Foreign::start(Late).await;
+    late_bytes(foreign.port(), &foreign.path(), &foreign.watcher).await;
+}

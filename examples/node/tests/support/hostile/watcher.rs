@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
-    sync::watch,
+    sync::{Notify, watch},
 };
 
 use super::{Bytes, body, field, head_end};
@@ -36,6 +36,8 @@ pub(crate) enum Then {
     Next,
     /// Nothing more; what comes is written down and not answered.
     Stay,
+    /// As soon as the test says so, a response that nobody asked for.
+    Late,
     /// The orderly end of the stream.
     Close,
     /// The same bytes for ever.
@@ -85,13 +87,18 @@ impl Seen {
 pub(crate) struct Watcher {
     seen: watch::Sender<Seen>,
     script: Arc<dyn Script>,
+    late: Arc<Notify>,
 }
+
+/// A response that nobody asked for.
+const LATE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
 
 impl Watcher {
     pub(crate) fn new(script: impl Script) -> Self {
         Self {
             seen: watch::Sender::new(Seen::default()),
             script: Arc::new(script),
+            late: Arc::default(),
         }
     }
 
@@ -125,6 +132,11 @@ impl Watcher {
         });
     }
 
+    /// Has the stream that waits for it send what nobody asked for.
+    pub(crate) fn send_late(&self) {
+        self.late.notify_one();
+    }
+
     pub(crate) fn seen(&self) -> Seen {
         self.seen.borrow().clone()
     }
@@ -150,6 +162,12 @@ impl Watcher {
             stream.flush().await?;
             match answer.then {
                 Then::Next => {}
+                Then::Late => {
+                    self.late.notified().await;
+                    stream.write_all(LATE).await?;
+                    stream.flush().await?;
+                    while self.read(stream, place).await? {}
+                }
                 Then::Stay => while self.read(stream, place).await? {},
                 Then::Close => {
                     stream.shutdown().await?;
