@@ -1,5 +1,10 @@
 //! What can be asked for? The command line; its help texts are the manual.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "these texts are for a terminal, where brackets are brackets"
+)]
+
 use std::{collections::HashSet, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
