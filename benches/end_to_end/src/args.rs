@@ -32,6 +32,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) svg: Option<PathBuf>,
 
+    /// Gives all contenders a muxer that lets the frames of many streams leave together: an experiment
+    #[arg(long)]
+    pub(crate) coalesce: bool,
+
     /// Lists the cases and ends
     #[arg(long)]
     pub(crate) list: bool,
@@ -93,6 +97,8 @@ pub(crate) enum Role {
 
 #[derive(clap::Args)]
 pub(crate) struct OriginArgs {
+    #[arg(long)]
+    pub(crate) coalesce: bool,
     #[arg(value_enum)]
     pub(crate) contender: Contender,
     /// The server; without it the node answers by itself
@@ -105,6 +111,8 @@ pub(crate) struct OriginArgs {
 
 #[derive(clap::Args)]
 pub(crate) struct GatewayArgs {
+    #[arg(long)]
+    pub(crate) coalesce: bool,
     #[arg(value_enum)]
     pub(crate) contender: Contender,
     /// The node that offers the service

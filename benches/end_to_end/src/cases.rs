@@ -25,6 +25,8 @@ pub(crate) struct Case {
 pub(crate) struct Row {
     pub(crate) label: String,
     pub(crate) contender: Contender,
+    /// Where on its curve the row stands, in a case that draws curves.
+    pub(crate) point: Option<f64>,
     pub(crate) stand: Stand,
     pub(crate) work: Work,
 }
@@ -75,6 +77,7 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(bulk());
     cases.extend([accept(32), accept(256), many(), idle()]);
     cases.extend(distance());
+    cases.extend([grow_clients(), grow_services(), grow_heads()]);
     cases
 }
 
@@ -94,6 +97,7 @@ fn rows(contenders: &[Contender], work: &Work, stand: &Stand) -> Vec<Row> {
     let row = |&contender: &Contender| Row {
         label: contender.name().to_owned(),
         contender,
+        point: None,
         stand: stand.clone(),
         work: work.clone(),
     };
@@ -220,17 +224,13 @@ fn accept(clients: usize) -> Case {
 
 /// As many clients as there are, through one connection between the peers.
 fn many() -> Case {
-    let counts = [256, 2_000, 10_000];
-    let rows: Vec<_> = counts
-        .iter()
-        .flat_map(|&clients| {
-            let mut rows = rows(&[Ours, Pool], &keep(clients), &Stand::default());
-            for row in &mut rows {
-                row.label = format!("{}, {clients}", row.label);
-            }
-            rows
+    let rows = [256, 2_000, 10_000].map(|clients| {
+        let rows = rows(&[Ours, Pool], &keep(clients), &Stand::default());
+        rows.into_iter().map(move |row| Row {
+            point: None,
+            ..at(row, clients)
         })
-        .collect();
+    });
     let of = |clients: usize, metric, than: &[&'static str], bound| Goal {
         of: format!("ours, {clients}"),
         ..goal(metric, than, bound)
@@ -245,8 +245,77 @@ fn many() -> Case {
     Case {
         name: "many".to_owned(),
         title: "more clients than streams, keep-alive, 1 KiB".to_owned(),
-        rows,
+        rows: rows.into_iter().flatten().collect(),
         goals: goals.into_iter().flatten().collect(),
+    }
+}
+
+/// A row of a curve.
+fn at(row: Row, size: usize) -> Row {
+    Row {
+        label: format!("{}, {size}", row.label),
+        point: Some(size as f64),
+        ..row
+    }
+}
+
+fn grow_clients() -> Case {
+    let sizes = [1, 3, 10, 32, 100, 316, 1_000, 3_162, 10_000];
+    let rows = sizes.map(|clients| {
+        let rows = rows(&[Pool, Ours], &keep(clients), &Stand::default());
+        rows.into_iter().map(move |row| at(row, clients))
+    });
+    Case {
+        name: "grow-clients".to_owned(),
+        title: "requests/s against the number of clients, keep-alive, 1 KiB".to_owned(),
+        rows: rows.into_iter().flatten().collect(),
+        goals: vec![Goal {
+            of: "ours, 10000".to_owned(),
+            ..goal(Metric::Rate, &["ours, 316"], Bound::AtLeast(0.9))
+        }],
+    }
+}
+
+fn grow_services() -> Case {
+    let rows = [1, 10, 100, 1_000].map(|services| {
+        let stand = Stand {
+            services,
+            ..Stand::default()
+        };
+        let rows = rows(&[Ours], &keep(32), &stand);
+        rows.into_iter().map(move |row| at(row, services))
+    });
+    Case {
+        name: "grow-services".to_owned(),
+        title: "requests/s against the number of services of the node, 32 clients, 1 KiB"
+            .to_owned(),
+        rows: rows.into_iter().flatten().collect(),
+        goals: vec![Goal {
+            of: "ours, 1000".to_owned(),
+            ..goal(Metric::Rate, &["ours, 1"], Bound::AtLeast(0.9))
+        }],
+    }
+}
+
+fn grow_heads() -> Case {
+    let rows = [200, 500, 1_000, 2_000, 4_000, 8_000, 16_000].map(|size| {
+        let work = Work::Requests(Load {
+            clients: 32,
+            reconnect: false,
+            exchange: small().with_head_size(size),
+        });
+        let rows = rows(&[Pool, Ours], &work, &Stand::default());
+        rows.into_iter().map(move |row| at(row, size))
+    });
+    Case {
+        name: "grow-heads".to_owned(),
+        title: "requests/s against the size of the request head in bytes, 32 clients, 1 KiB"
+            .to_owned(),
+        rows: rows.into_iter().flatten().collect(),
+        goals: vec![Goal {
+            of: "ours, 16000".to_owned(),
+            ..goal(Metric::Rate, &["diy+pool, 16000"], Bound::AtLeast(1.0))
+        }],
     }
 }
 

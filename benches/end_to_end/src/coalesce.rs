@@ -1,7 +1,9 @@
-//! How do frames of many streams leave in one write? yamux flushes behind every frame; here a flush waits for its turn.
+//! How would the frames of many streams leave in one write? yamux flushes behind every frame; here the flush waits.
 //!
-//! The first flush after a write only wakes the task again, behind all others that are ready: what they write meanwhile, and
-//! what yamux has queued, leaves together, as one message of noise and one system call.
+//! The first flush behind a write only has the task woken again, behind all others that are ready, and yamux goes on. What
+//! it has queued, and what the others write meanwhile, leaves together then: as one message of noise, and one system call.
+//!
+//! Off, unless `--coalesce` asks for it, and then for all contenders: it is an experiment.
 
 use std::{
     io,
@@ -12,16 +14,19 @@ use std::{
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
 
-/// A muxer whose frames leave together.
+/// A muxer whose frames leave together, if that is wanted.
 #[derive(Clone)]
-pub(crate) struct Coalescing<U>(pub(crate) U, pub(crate) bool);
+pub(crate) struct Coalescing<U> {
+    pub(crate) muxer: U,
+    pub(crate) wanted: bool,
+}
 
 impl<U: UpgradeInfo> UpgradeInfo for Coalescing<U> {
     type Info = U::Info;
     type InfoIter = U::InfoIter;
 
     fn protocol_info(&self) -> Self::InfoIter {
-        self.0.protocol_info()
+        self.muxer.protocol_info()
     }
 }
 
@@ -31,7 +36,8 @@ impl<C, U: InboundConnectionUpgrade<Coalesced<C>>> InboundConnectionUpgrade<C> f
     type Future = U::Future;
 
     fn upgrade_inbound(self, io: C, info: Self::Info) -> Self::Future {
-        self.0.upgrade_inbound(Coalesced::new(io, self.1), info)
+        let io = Coalesced::new(io, self.wanted);
+        self.muxer.upgrade_inbound(io, info)
     }
 }
 
@@ -41,27 +47,37 @@ impl<C, U: OutboundConnectionUpgrade<Coalesced<C>>> OutboundConnectionUpgrade<C>
     type Future = U::Future;
 
     fn upgrade_outbound(self, io: C, info: Self::Info) -> Self::Future {
-        self.0.upgrade_outbound(Coalesced::new(io, self.1), info)
+        let io = Coalesced::new(io, self.wanted);
+        self.muxer.upgrade_outbound(io, info)
     }
 }
 
-/// A connection that puts flushes off until the other tasks had their turn.
+/// A connection whose flushes wait until the other tasks had their turn.
 pub(crate) struct Coalesced<C> {
     io: C,
-    /// Polls of the reading side since the flush was put off: yamux reads once at the end of each of its own polls, so
-    /// that the first flush behind a read is one of the next poll.
-    put_off: Option<bool>,
-    dirty: bool,
-    on: bool,
+    wanted: bool,
+    flush: Flush,
+}
+
+/// What is to be flushed, and when.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    /// Nothing was written since the last flush.
+    Nothing,
+    /// Something was written, and no flush was asked for since.
+    Written,
+    /// A flush was asked for, and the task woken. It still runs.
+    PutOff,
+    /// The task has run to its end since.
+    Due,
 }
 
 impl<C> Coalesced<C> {
-    fn new(io: C, on: bool) -> Self {
+    fn new(io: C, wanted: bool) -> Self {
         Self {
             io,
-            put_off: None,
-            dirty: false,
-            on,
+            wanted,
+            flush: Flush::Nothing,
         }
     }
 }
@@ -73,10 +89,9 @@ impl<C: AsyncRead + Unpin> AsyncRead for Coalesced<C> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        if read.is_pending()
-            && let Some(over) = &mut self.put_off
-        {
-            *over = true;
+        // The last thing that yamux does before it lets the task rest.
+        if read.is_pending() && self.flush == Flush::PutOff {
+            self.flush = Flush::Due;
         }
         read
     }
@@ -88,26 +103,27 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Coalesced<C> {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.dirty = true;
+        if self.flush == Flush::Nothing {
+            self.flush = Flush::Written;
+        }
         Pin::new(&mut self.io).poll_write(cx, data)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.dirty && self.on {
-            match self.put_off {
-                None => {
-                    self.put_off = Some(false);
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Some(false) => return Poll::Pending,
-                Some(true) => {
-                    self.put_off = None;
-                    self.dirty = false;
-                }
+        match self.flush {
+            Flush::Written if self.wanted => {
+                self.flush = Flush::PutOff;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
+            Flush::PutOff => return Poll::Pending,
+            Flush::Nothing | Flush::Written | Flush::Due => {}
         }
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        if flushed.is_ready() {
+            self.flush = Flush::Nothing;
+        }
+        flushed
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -68,6 +68,16 @@ impl Exchange {
         self
     }
 
+    /// The same with fields more until the head has about `size` bytes: some 40 in a large head, fewer in a small one.
+    pub(crate) fn with_head_size(mut self, size: usize) -> Self {
+        let length = (size / 40).max(60);
+        while self.head.len() + length < size {
+            let value = "x".repeat(length - "X-Padding: \r\n".len());
+            self = self.with_line(&format!("X-Padding: {value}"));
+        }
+        self
+    }
+
     /// Sends the request and reads the answer. Returns when its head came, and whether the connection goes on.
     async fn run(&self, wire: &mut Wire) -> Result<(Instant, bool)> {
         wire.stream.write_all(self.head.as_bytes()).await?;

@@ -15,6 +15,7 @@ mod contender;
 mod load;
 mod measure;
 mod pattern;
+mod plot;
 mod process;
 mod relay;
 mod report;
@@ -26,7 +27,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use tokio::runtime::Builder;
 
-use self::args::{Args, Role};
+use self::args::{Args, GatewayArgs, OriginArgs, Role};
 
 fn main() -> Result<()> {
     raise_open_files();
@@ -51,6 +52,11 @@ fn main() -> Result<()> {
 
 /// Plays one part of a case until the standard input ends.
 async fn play(role: Role) -> Result<()> {
+    if let Role::Origin(OriginArgs { coalesce: true, .. })
+    | Role::Gateway(GatewayArgs { coalesce: true, .. }) = role
+    {
+        swarm::coalesce();
+    }
     match role {
         Role::Server => process::ready(server::start().await?),
         Role::Relay { to, delay } => process::ready(relay::start(to, delay).await?),

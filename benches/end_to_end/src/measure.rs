@@ -76,7 +76,7 @@ struct Parts {
 }
 
 impl Parts {
-    async fn start(row: &Row) -> Result<Self> {
+    async fn start(row: &Row, coalesce: bool) -> Result<Self> {
         let server = start(["server"]).await?;
         let mut parts = Self {
             server,
@@ -87,12 +87,14 @@ impl Parts {
         if row.contender == Contender::Direct {
             return Ok(parts);
         }
+        let extra = coalesce.then_some("--coalesce");
         let name = clap_name(row.contender);
         let services = row.stand.services.to_string();
         let mut args = vec!["origin", &name, "--services", &services];
         if !row.stand.without_server {
             args.extend(["--server", parts.server.address()]);
         }
+        args.extend(extra);
         let origin = start(args).await?;
         let mut address = origin.address().to_owned();
         parts.origin = Some(origin);
@@ -102,7 +104,14 @@ impl Parts {
             parts.relay = Some(relay);
         }
         let service = service(row.stand.services);
-        parts.gateway = Some(start(["gateway", &name, &address, &service]).await?);
+        parts.gateway = Some(
+            start(
+                ["gateway", &name, &address, &service]
+                    .into_iter()
+                    .chain(extra),
+            )
+            .await?,
+        );
         Ok(parts)
     }
 
@@ -169,7 +178,7 @@ fn clap_name(contender: Contender) -> String {
 }
 
 async fn measure(row: &Row, args: &Args) -> Result<Vec<(Metric, f64)>> {
-    let parts = Parts::start(row).await?;
+    let parts = Parts::start(row, args.coalesce).await?;
     let values = work(row, &parts, args).await?;
     parts.stop().await?;
     Ok(values)

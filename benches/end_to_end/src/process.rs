@@ -8,9 +8,6 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// Kernel clock ticks a second, in which `/proc` counts CPU time: 100 on every Linux.
-const TICKS: f64 = 100.0;
-
 /// What memory is counted in.
 const PAGE: f64 = 4096.0;
 
@@ -61,16 +58,19 @@ impl Process {
         &self.address
     }
 
-    /// The CPU time that the process has used so far, in seconds.
+    /// The CPU time that the process has used so far, in seconds: that of all its threads, none of which ends early.
+    ///
+    /// From `schedstat`, which counts nanoseconds; `stat` counts hundredths of a second.
     pub(crate) fn cpu(&self) -> io::Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id))?;
-        // The name of the program, in parentheses, may hold anything; `utime` and `stime` are fields 14 and 15.
-        let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
-        let ticks = fields.split_ascii_whitespace().skip(11).take(2);
-        Ok(ticks
-            .filter_map(|ticks| ticks.parse::<f64>().ok())
-            .sum::<f64>()
-            / TICKS)
+        let mut nanos = 0.0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.id))? {
+            let stat = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let ran = stat.split_ascii_whitespace().next();
+            nanos += ran
+                .and_then(|ran| ran.parse::<f64>().ok())
+                .unwrap_or_default();
+        }
+        Ok(nanos / 1e9)
     }
 
     /// The memory that the process has in use, in bytes.

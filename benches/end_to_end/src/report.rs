@@ -1,10 +1,19 @@
 //! What came of it? Medians with their spread, ratios within a round, and whether the goals were reached.
 
-use std::{fmt::Write as _, fs::File, io::Write as _};
+use std::{
+    fmt::Write as _,
+    fs::{self, File},
+    io::Write as _,
+    path::PathBuf,
+};
 
 use anyhow::{Context, Result};
 
-use crate::{args::Args, cases::Case};
+use crate::{
+    args::Args,
+    cases::Case,
+    plot::{Curve, Panel, draw},
+};
 
 /// What a number says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +91,8 @@ pub(crate) struct Value {
 /// Writes the report to the standard output, and the numbers where they were asked for.
 pub(crate) struct Report {
     csv: Option<File>,
+    svg: Option<PathBuf>,
+    panels: Vec<Panel>,
 }
 
 impl Report {
@@ -95,7 +106,11 @@ impl Report {
         if let Some(csv) = &mut csv {
             writeln!(csv, "case,contender,round,metric,value")?;
         }
-        Ok(Self { csv })
+        Ok(Self {
+            csv,
+            svg: args.svg.clone(),
+            panels: Vec::new(),
+        })
     }
 
     /// Reports one case.
@@ -125,10 +140,15 @@ impl Report {
             }
         }
         println!();
+        self.panels.extend(panel(case, values));
         Ok(())
     }
 
+    /// Draws the curves.
     pub(crate) fn finish(self) -> Result<()> {
+        if let Some(svg) = self.svg {
+            fs::write(svg, draw(&self.panels)).context("cannot write the SVG file")?;
+        }
         Ok(())
     }
 }
@@ -155,6 +175,31 @@ fn table(case: &Case, values: &[Value]) -> String {
     }
     out.push_str("\n\n");
     out
+}
+
+/// The curves of a case that has any: requests/s against whatever it varies.
+fn panel(case: &Case, values: &[Value]) -> Option<Panel> {
+    let mut curves: Vec<Curve> = Vec::new();
+    for (row, setting) in case.rows.iter().enumerate() {
+        let rate = median(&of(values, row, Metric::Rate));
+        let (Some(point), Some(rate)) = (setting.point, rate) else {
+            continue;
+        };
+        let name = setting.contender.name();
+        let known = curves.iter().position(|curve| curve.name == name);
+        let index = known.unwrap_or_else(|| {
+            curves.push(Curve {
+                name: name.to_owned(),
+                points: Vec::new(),
+            });
+            curves.len() - 1
+        });
+        curves[index].points.push((point, rate));
+    }
+    (!curves.is_empty()).then(|| Panel {
+        title: case.title.clone(),
+        curves,
+    })
 }
 
 /// Says how far a goal was reached; `None` where what it is about was not measured.

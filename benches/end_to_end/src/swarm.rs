@@ -1,13 +1,14 @@
 //! What do the nodes of all contenders have in common? TCP without delay, noise, yamux, and a connection that stays.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use crate::coalesce::Coalescing;
 use anyhow::{Context, Result};
 use futures::StreamExt;
-use libp2p::PeerId;
 use libp2p::{
-    Multiaddr, Swarm, SwarmBuilder,
+    Multiaddr, PeerId, Swarm, SwarmBuilder,
     identity::Keypair,
     multiaddr::Protocol,
     noise,
@@ -15,17 +16,31 @@ use libp2p::{
     tcp, yamux,
 };
 
+use crate::coalesce::Coalescing;
+
+/// Whether frames are to leave together: see [`coalesce`](crate::coalesce).
+static COALESCE: AtomicBool = AtomicBool::new(false);
+
+/// Has the frames of all nodes of this process leave together.
+pub(crate) fn coalesce() {
+    COALESCE.store(true, Ordering::Relaxed);
+}
+
 /// A node that runs `behaviour`.
 pub(crate) fn new<B: NetworkBehaviour>(
     streams: Option<usize>,
     behaviour: impl FnOnce(&Keypair) -> B,
 ) -> Result<Swarm<B>> {
+    let coalesce = COALESCE.load(Ordering::Relaxed);
     let muxer = move || {
         let mut config = yamux::Config::default();
         if let Some(streams) = streams {
             config.set_max_num_streams(streams);
         }
-        Coalescing(config, std::env::var_os("BENCH_COALESCE").is_some())
+        Coalescing {
+            muxer: config,
+            wanted: coalesce,
+        }
     };
     let swarm = SwarmBuilder::with_new_identity()
         .with_tokio()
