@@ -59,7 +59,7 @@ async fn play(role: Role) -> Result<()> {
     }
     match role {
         Role::Server => process::ready(server::start().await?),
-        Role::Relay { to, delay } => process::ready(relay::start(to, delay).await?),
+        Role::Relay { to, delay } => process::ready(relay::start(to, delay)?),
         Role::Origin(args) => process::ready(contender::origin(&args).await?),
         Role::Gateway(args) => process::ready(contender::gateway(&args).await?),
     }

@@ -1,68 +1,59 @@
 //! How is distance put between two nodes of one machine? A TCP relay that passes everything on later.
+//!
+//! By threads that sleep: the timers of an async runtime are whole milliseconds late, which is much of a distance of 25.
 
-use std::{net::SocketAddr, time::Duration};
-
-use anyhow::Result;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+use std::{
+    io::{self, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::mpsc,
-    time::{Instant, sleep_until},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Pieces on their way. Far more than the line ever holds: this is distance and not a bottleneck.
 const ON_THE_WAY: usize = 16 * 1024;
 
 /// Starts to pass connections on to `to`, each direction `delay` later, and says where.
-pub(crate) async fn start(to: SocketAddr, delay: Duration) -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+pub(crate) fn start(to: SocketAddr, delay: Duration) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        while let Ok((near, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                // A connection that fails is seen to be closed at its other end.
-                let _ = relay(near, to, delay).await;
-            });
+    thread::spawn(move || {
+        for near in listener.incoming() {
+            // A connection that fails is seen to be closed at its other end.
+            let _ = near.and_then(|near| relay(near, to, delay));
         }
     });
     Ok(address)
 }
 
-async fn relay(near: TcpStream, to: SocketAddr, delay: Duration) -> Result<()> {
-    let far = TcpStream::connect(to).await?;
+fn relay(near: TcpStream, to: SocketAddr, delay: Duration) -> io::Result<()> {
+    let far = TcpStream::connect(to)?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
-    let (near_read, near_write) = near.into_split();
-    let (far_read, far_write) = far.into_split();
-    tokio::try_join!(
-        one_way(near_read, far_write, delay),
-        one_way(far_read, near_write, delay)
-    )?;
+    one_way(near.try_clone()?, far.try_clone()?, delay);
+    one_way(far, near, delay);
     Ok(())
 }
 
-async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) -> Result<()> {
-    let (sender, mut receiver) = mpsc::channel(ON_THE_WAY);
-    let take = async move {
+fn one_way(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
+    let (sender, receiver) = mpsc::sync_channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
+    thread::spawn(move || {
         let mut buffer = vec![0; 64 * 1024];
-        loop {
-            let count = from.read(&mut buffer).await?;
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
             let due = Instant::now() + delay;
-            if count == 0 || sender.send((due, buffer[..count].to_vec())).await.is_err() {
-                return anyhow::Ok(());
+            if sender.send((due, buffer[..count].to_vec())).is_err() {
+                return;
             }
         }
-    };
-    let give = async move {
-        while let Some((due, piece)) = receiver.recv().await {
-            sleep_until(due).await;
-            to.write_all(&piece).await?;
+    });
+    thread::spawn(move || {
+        for (due, piece) in receiver {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if to.write_all(&piece).is_err() {
+                break;
+            }
         }
-        anyhow::Ok(())
-    };
-    tokio::try_join!(take, give)?;
-    Ok(())
+        // Fails if the other end has closed already.
+        let _ = to.shutdown(Shutdown::Write);
+    });
 }
