@@ -10,7 +10,7 @@ use crate::{
     answer::{answer, request_failure},
     error::{ExchangeError, Wait},
     failure::Failure,
-    h1::{Client, Framing, Length, RequestHead, RequestLine, ResponseHead, Sending, Server},
+    h1::{self, Client, Fields, Framing, Length, RequestHead, RequestLine, ResponseHead, Sending, Server, Version},
     hop::{Hop, Pump, PumpError},
     lease::Seat,
     outgoing::may_retry,
@@ -229,7 +229,7 @@ fn poll_gone(
     }
 }
 
-fn trailers(fields: crate::h1::Fields) -> Option<crate::h1::Fields> {
+fn trailers(fields: Fields) -> Option<Fields> {
     let fields = allowed_trailers(fields);
     (!fields.is_empty()).then_some(fields)
 }
@@ -240,7 +240,7 @@ async fn pass_interim(
     head: &ResponseHead,
 ) -> Result<(), Ended> {
     // RFC 9110 section 15.2: HTTP/1.0 has no interim responses.
-    if passage.head.version() == crate::h1::Version::Http10 {
+    if passage.head.version() == Version::Http10 {
         return Ok(());
     }
     let rewrite = ResponseRewrite::new(head).with_via(passage.pseudonym);
@@ -341,7 +341,7 @@ async fn run_tunnel(client: Hop<Server>, upstream: Upstream, record: &mut Record
 /// What the client is told about a hop to the server that failed before the response head.
 fn response_failure(connect: &impl Connect, error: ExchangeError) -> Failure {
     match error {
-        ExchangeError::Malformed(crate::h1::Error::Truncated) => {
+        ExchangeError::Malformed(h1::Error::Truncated) => {
             connect.terminated("in the middle of a response head".to_owned())
         }
         ExchangeError::Malformed(error) => Failure::InvalidResponse(error),
@@ -358,7 +358,7 @@ fn response_failure(connect: &impl Connect, error: ExchangeError) -> Failure {
 fn cut_response(error: &ExchangeError) -> Failure {
     tracing::debug!(error = error as &dyn std::error::Error, "response cut");
     match error {
-        ExchangeError::Malformed(crate::h1::Error::Truncated) => Failure::ResponseIncomplete,
+        ExchangeError::Malformed(h1::Error::Truncated) => Failure::ResponseIncomplete,
         ExchangeError::Malformed(error) => Failure::InvalidResponse(*error),
         ExchangeError::Timeout { limit, .. } => Failure::ResponseTimeout { limit: *limit },
         _ => Failure::ResponseIncomplete,

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     answer::{answer, request_failure},
-    error::{ExchangeError, Wait},
+    arrival::await_request,
+    error::ExchangeError,
     h1::{RequestContext, RequestHead, Server},
     hop::Hop,
     proxy::{
@@ -50,11 +51,9 @@ impl LocalClient {
         if !self.settings.config.half_closed_clients {
             hop.reader.end_means_gone();
         }
-        let patience = (Wait::KeepAlive, Some(config.keep_alive()));
         while !self.ending.is_cancelled() {
-            hop.begin_request();
-            let read = poll_fn(|cx| hop.reader.poll_head(cx, patience));
-            let head = match self.ending.run_until_cancelled(read).await {
+            let next = await_request(&mut hop, config.keep_alive());
+            let head = match self.ending.run_until_cancelled(next).await {
                 Some(Ok(head)) => head,
                 Some(Err(error)) => {
                     self.refuse_unread(hop, &error).await;
