@@ -14,13 +14,53 @@ use crate::{
 /// What answers of this side name as the one that failed.
 const NAME: &str = "p2p-origin";
 
-/// Waits for a request on an idle stream, at most `keep_alive`, and reads its head.
+/// How long a hop keeps its buffers behind an exchange, because the next request mostly follows soon, if ever.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Waits for a request on a hop between two exchanges, at most `keep_alive`, and reads its head.
 pub(crate) async fn await_request(
     hop: &mut Hop<Server>,
     keep_alive: Duration,
 ) -> Result<RequestHead, ExchangeError> {
-    let patience = (Wait::KeepAlive, Some(keep_alive));
+    match await_soon(hop, keep_alive).await? {
+        Some(head) => Ok(head),
+        None => await_later(hop, keep_alive).await,
+    }
+}
+
+/// Waits for a request as long as one may soon follow on the last; `None` where the hop has become quiet.
+pub(crate) async fn await_soon(
+    hop: &mut Hop<Server>,
+    keep_alive: Duration,
+) -> Result<Option<RequestHead>, ExchangeError> {
     hop.begin_request();
+    if keep_alive <= QUIET {
+        return await_head(hop, keep_alive).await.map(Some);
+    }
+    match await_head(hop, QUIET).await {
+        Err(ExchangeError::Timeout {
+            wait: Wait::KeepAlive,
+            ..
+        }) => Ok(None),
+        head => head.map(Some),
+    }
+}
+
+/// Waits for a request on a hop that has become quiet, and gives its buffers back meanwhile.
+pub(crate) async fn await_later(
+    hop: &mut Hop<Server>,
+    keep_alive: Duration,
+) -> Result<RequestHead, ExchangeError> {
+    hop.rest();
+    hop.reader.start_waiting();
+    await_head(hop, keep_alive.saturating_sub(QUIET)).await
+}
+
+async fn await_head(
+    hop: &mut Hop<Server>,
+    patience: Duration,
+) -> Result<RequestHead, ExchangeError> {
+    let patience = (Wait::KeepAlive, Some(patience));
     poll_fn(|cx| hop.reader.poll_head(cx, patience)).await
 }
 

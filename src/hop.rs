@@ -71,6 +71,5 @@ impl Hop<Server> {
             self.reader.decoder_mut().next_request();
         }
         self.begin();
-        self.rest();
     }
 }

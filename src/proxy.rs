@@ -1,6 +1,7 @@
 //! Passing HTTP on: the one function that moves an exchange between two hops, and the two proxies made of it.
 
 mod access;
+mod downstream;
 mod drain;
 mod exchange;
 mod forward;

@@ -55,6 +55,13 @@ impl ReadBuffer {
         }
     }
 
+    /// Gives back what only large bodies need.
+    pub(crate) fn shrink(&mut self) {
+        if self.storage.len() > SMALL {
+            self.release();
+        }
+    }
+
     /// Reads once from `io` behind what is there, and says how many bytes came. `most` bounds the buffer where
     /// it is more than the buffer of a large body.
     pub(crate) fn poll_fill(

@@ -86,15 +86,16 @@ impl<R: Role> Reader<R> {
 
     /// Makes ready for the next message on this stream.
     pub(crate) fn begin(&mut self) {
+        self.buffer.shrink();
         self.trailers = None;
         self.begun = !self.buffer.is_empty();
         self.in_head = self.begun;
-        self.watchdog.start();
+        self.watchdog.progress();
     }
 
     /// A wait for the peer begins now, whatever was waited for before.
     pub(crate) fn start_waiting(&mut self) {
-        self.watchdog.start();
+        self.watchdog.progress();
     }
 
     pub(crate) fn config(&self) -> &Arc<Config> {
@@ -144,7 +145,7 @@ impl<R: Role> Reader<R> {
             self.begun = true;
             if !self.in_head {
                 self.in_head = true;
-                self.watchdog.start();
+                self.watchdog.progress();
             }
         }
     }
@@ -188,6 +189,11 @@ impl<R: Role> Reader<R> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether a message was read to its end, and nothing arrived behind it.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.decoder.is_complete() && self.buffer.is_empty()
     }
 
     /// Ends a body without reading from the stream, if all that is left of it has already arrived.

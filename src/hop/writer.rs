@@ -81,6 +81,9 @@ impl<R: Role> Writer<R> {
 
     /// Makes ready for the next message on this stream.
     pub(crate) fn begin(&mut self) {
+        if self.buffer.capacity() > COALESCE {
+            self.rest();
+        }
         self.encoder.next();
         self.begun = false;
         self.body_bytes = 0;

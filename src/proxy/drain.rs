@@ -2,26 +2,31 @@
 
 use std::{future::Future, time::Duration};
 
-use tokio::time::timeout;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 /// A set of tasks that end in order at a shutdown, or are cut.
 #[derive(Default)]
 pub(super) struct Drain {
-    tasks: TaskTracker,
+    tasks: JoinSet<()>,
     ending: CancellationToken,
-    cut: CancellationToken,
 }
 
 impl Drain {
     /// Runs `task` beside the others.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone();
-        // Boxed here, or the task would have room for it twice: where it is captured, and where it runs.
-        let task = Box::pin(task);
-        self.tasks.spawn(async move {
-            cut.run_until_cancelled_owned(task).await;
-        });
+    pub(super) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.reap();
+        // Boxed, so that nearly all of a task is given back when it ends, and not only when it is forgotten.
+        self.tasks.spawn(Box::pin(task));
+    }
+
+    /// Forgets the tasks that have ended.
+    fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "an exchange failed");
+            }
+        }
     }
 
     /// Cancelled when no new exchange is to begin.
@@ -30,13 +35,12 @@ impl Drain {
     }
 
     /// Lets running exchanges end, for at most `limit`, and drops the rest.
-    pub(super) async fn finish(self, limit: Duration) {
+    pub(super) async fn finish(mut self, limit: Duration) {
         self.ending.cancel();
-        self.tasks.close();
-        if timeout(limit, self.tasks.wait()).await.is_err() {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(limit, all).await.is_err() {
             tracing::warn!(cut = self.tasks.len(), "exchanges did not end in time");
-            self.cut.cancel();
-            self.tasks.wait().await;
+            self.tasks.shutdown().await;
         }
     }
 }

@@ -10,7 +10,10 @@ use crate::{
     answer::{answer, request_failure},
     error::{ExchangeError, Wait},
     failure::Failure,
-    h1::{self, Client, Fields, Framing, Length, RequestHead, RequestLine, ResponseHead, Sending, Server, Version},
+    h1::{
+        self, Client, Fields, Framing, Length, RequestHead, RequestLine, ResponseHead, Sending,
+        Server, Version,
+    },
     hop::{Hop, Pump, PumpError},
     lease::Seat,
     outgoing::may_retry,

@@ -8,15 +8,16 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    arrival::{await_request, refuse_request},
+    arrival::refuse_request,
     failure::Failure,
     h1::{RequestHead, Server},
     hop::Hop,
     inbound::Inbound,
     lease::Seat,
-    link::Arrival,
+    link::{Arrival, InboundSeat, Link},
     proxy::{
         access::Record,
+        downstream::{Answer, End, serve},
         drain::Drain,
         exchange::{Passage, pass, refuse},
         target::Target,
@@ -25,6 +26,7 @@ use crate::{
     requests::Requests,
     rewrite::{HostPolicy, RequestRewrite, is_loop, origin_form},
     service::{Protocol, ServiceName},
+    services::Service,
     shared::Shared,
 };
 
@@ -111,7 +113,7 @@ impl Forward {
     /// at most [`ForwardConfig::with_drain_timeout`].
     pub async fn serve(self, mut requests: Requests, shutdown: impl Future<Output = ()>) {
         let shared = requests.shared();
-        let exchanges = Drain::default();
+        let mut exchanges = Drain::default();
         let site = Arc::new(Site {
             connections: Connections::new(self.target, Arc::clone(&shared.config)),
             pseudonym: format!("origin-{}", self.local_peer),
@@ -142,16 +144,21 @@ impl Forward {
     }
 }
 
-/// The peer of a stream, with its id as text: making that takes longer than the rest of a head.
-struct Peer {
-    id: PeerId,
-    text: String,
+/// The requests of one stream.
+///
+/// The stream stays with its task, which waits for the next request itself: to give it back to the connection after
+/// every exchange would cost two more tasks to be woken for each request.
+struct PeerStream {
+    site: Arc<Site>,
+    service: Arc<Service>,
+    link: Arc<Link>,
+    /// The id of the peer as text: making that takes longer than the rest of a head.
+    peer: String,
+    /// `None` once the stream went back to the connection.
+    seat: Option<Box<InboundSeat>>,
 }
 
 /// Answers a request, and those that follow on its stream.
-///
-/// The stream stays with this task, which waits for the next request itself: to give it back to the connection after
-/// every exchange would cost two more tasks to be woken for each request.
 async fn serve_stream(site: Arc<Site>, inbound: Box<Inbound>) {
     let Inbound {
         service,
@@ -161,48 +168,51 @@ async fn serve_stream(site: Arc<Site>, inbound: Box<Inbound>) {
         ..
     } = *inbound;
     let link = Arc::clone(&seat.link);
-    let peer = Peer {
-        id: link.peer,
-        text: link.peer.to_string(),
+    let mut stream = PeerStream {
+        peer: link.peer.to_string(),
+        seat: Some(seat),
+        site: Arc::clone(&site),
+        service,
+        link,
     };
-    let mut arrival = Arrival { head, hop, seat };
-    loop {
-        let Arrival {
-            head,
-            hop,
-            mut seat,
-        } = arrival;
-        seat.running.get_or_insert_with(|| link.run());
-        // Boxed, so that an idle stream holds no room for an exchange.
-        let answered = Box::pin(site.answer(service.name.clone(), &peer, head, hop)).await;
-        let Some(mut hop) = answered else {
-            return;
-        };
-        if hop.reuse().is_err() || site.ending.is_cancelled() {
-            seat.returned(hop);
-            return;
+    let keep_alive = site.shared.config.keep_alive();
+    let end = serve(hop, Some(head), &mut stream, &site.ending, keep_alive).await;
+    let Some(seat) = stream.seat else {
+        return;
+    };
+    match end {
+        End::Gone => {}
+        End::Last(hop) => seat.returned(hop),
+        End::Unread(hop, error) => {
+            if let Some(error) = refuse_request(hop, seat, error).await {
+                stream.link.leave(|inbox| inbox.unread.push(error));
+            }
         }
-        seat.running = None;
-        let next = await_request(&mut hop, site.shared.config.keep_alive());
-        arrival = match site.ending.run_until_cancelled(next).await {
-            Some(Ok(head)) => {
-                seat.request_id = Some(site.shared.ids.inbound());
-                Arrival { head, hop, seat }
-            }
-            Some(Err(error)) => {
-                if let Some(error) = refuse_request(hop, seat, error).await {
-                    link.leave(|inbox| inbox.unread.push(error));
-                }
-                return;
-            }
-            None => {
-                hop.close().await;
-                return;
-            }
-        };
-        if service.is_withdrawn() {
-            link.leave(|inbox| inbox.arrived.push(arrival));
-            return;
+        End::Ending(hop) => hop.close().await,
+    }
+}
+
+impl Answer for PeerStream {
+    async fn answer(&mut self, hop: Hop<Server>, head: RequestHead) -> Option<Hop<Server>> {
+        if self.service.is_withdrawn()
+            && let Some(seat) = self.seat.take()
+        {
+            let arrival = Arrival { head, hop, seat };
+            self.link.leave(|inbox| inbox.arrived.push(arrival));
+            return None;
+        }
+        if let Some(seat) = &mut self.seat
+            && seat.running.is_none()
+        {
+            seat.running = Some(self.link.run());
+            seat.request_id = Some(self.site.shared.ids.inbound());
+        }
+        self.site.answer(self, hop, head).await
+    }
+
+    fn rest(&mut self) {
+        if let Some(seat) = &mut self.seat {
+            seat.running = None;
         }
     }
 }
@@ -211,20 +221,20 @@ impl Site {
     /// Answers one request. Returns the hop, unless it became a tunnel or the peer is gone.
     async fn answer(
         &self,
-        service: ServiceName,
-        peer: &Peer,
-        head: RequestHead,
+        stream: &PeerStream,
         mut hop: Hop<Server>,
+        head: RequestHead,
     ) -> Option<Hop<Server>> {
+        let (service, peer) = (stream.service.name.clone(), stream.link.peer);
         let mut record = Record::new();
-        record.remote = Some((peer.id, Protocol::Service(service.clone())));
-        let left = match self.check(service, peer.id, &head) {
+        record.remote = Some((peer, Protocol::Service(service.clone())));
+        let left = match self.check(service, peer, &head) {
             Ok(target) => {
                 let passage = Passage {
                     head: &head,
                     target: &target,
                     rewrite: RequestRewrite::new(&head)
-                        .with_peer_text(&peer.text)
+                        .with_peer_text(&stream.peer)
                         .with_host(&self.config.host, self.connections.target().host())
                         .with_via(&self.pseudonym),
                     name: NAME,

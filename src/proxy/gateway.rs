@@ -67,7 +67,7 @@ impl Gateway {
         let host = HostValue::from(listener.local_addr()?);
         let settings = Arc::new(self.settings);
         let room = Arc::new(Semaphore::new(settings.config.max_clients));
-        let clients = Drain::default();
+        let mut clients = Drain::default();
         let mut shutdown = pin!(shutdown);
         let result = loop {
             let next = pin!(async {
@@ -88,10 +88,10 @@ impl Gateway {
                 settings: Arc::clone(&settings),
                 address,
                 host: host.clone(),
-                ending: clients.ending(),
             };
+            let ending = clients.ending();
             clients.spawn(async move {
-                client.serve(stream).await;
+                client.serve(stream, ending).await;
                 drop(permit);
             });
         };

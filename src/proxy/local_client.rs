@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     answer::{answer, request_failure},
-    arrival::await_request,
     error::ExchangeError,
-    h1::{RequestContext, RequestHead, Server},
+    h1::{CloseReason, RequestContext, RequestHead, Server},
     hop::Hop,
     proxy::{
         access::Record,
+        downstream::{Answer, End, serve},
         exchange::{Passage, pass, refuse},
         settings::Settings,
         socket::TcpSocket,
@@ -33,12 +33,10 @@ pub(super) struct LocalClient {
     pub(super) address: SocketAddr,
     /// Where the client connected to, for requests that name no host.
     pub(super) host: HostValue,
-    /// Cancelled when no further request is to be taken.
-    pub(super) ending: CancellationToken,
 }
 
 impl LocalClient {
-    pub(super) async fn serve(self, stream: TcpStream) {
+    pub(super) async fn serve(mut self, stream: TcpStream, ending: CancellationToken) {
         let socket = match TcpSocket::new(stream) {
             Ok(socket) => socket,
             Err(error) => {
@@ -46,60 +44,17 @@ impl LocalClient {
                 return;
             }
         };
-        let config = self.settings.client.config();
-        let mut hop = Hop::<Server>::new(socket, config);
+        let config = Arc::clone(self.settings.client.config());
+        let mut hop = Hop::<Server>::new(socket, &config);
         if !self.settings.config.half_closed_clients {
             hop.reader.end_means_gone();
         }
-        while !self.ending.is_cancelled() {
-            let next = await_request(&mut hop, config.keep_alive());
-            let head = match self.ending.run_until_cancelled(next).await {
-                Some(Ok(head)) => head,
-                Some(Err(error)) => {
-                    self.refuse_unread(hop, &error).await;
-                    return;
-                }
-                None => break,
-            };
-            // Boxed, so that a client that is idle holds no room for an exchange.
-            match Box::pin(self.answer(hop, &head)).await {
-                None => return,
-                Some(left) if left.reuse().is_ok() => hop = left,
-                Some(left) => {
-                    finish(left).await;
-                    return;
-                }
-            }
+        match serve(hop, None, &mut self, &ending, config.keep_alive()).await {
+            End::Gone => {}
+            End::Last(hop) => finish(hop).await,
+            End::Unread(hop, error) => self.refuse_unread(hop, &error).await,
+            End::Ending(hop) => hop.close().await,
         }
-        hop.close().await;
-    }
-
-    /// Answers one request.
-    async fn answer(&self, mut hop: Hop<Server>, head: &RequestHead) -> Option<Hop<Server>> {
-        let mut record = Record::new();
-        let left = match self.settings.route(head) {
-            Ok((to, target)) => {
-                record.remote = Some((to.peer, to.protocol.clone()));
-                let passage = Passage {
-                    head,
-                    target: &target,
-                    rewrite: RequestRewrite::new(head)
-                        .with_host(&HostPolicy::Preserve, &self.host)
-                        .with_forwarded(self.settings.config.forwarded, self.address.ip(), "http")
-                        .with_via(&self.settings.pseudonym),
-                    name: NAME,
-                    pseudonym: &self.settings.pseudonym,
-                };
-                pass(hop, passage, &to, &mut record).await
-            }
-            Err(failure) => {
-                record.error = Some(failure.to_string());
-                refuse(&mut hop, head, NAME, &failure, &mut record).await;
-                Some(hop)
-            }
-        };
-        record.write("gateway", head.method(), head.target());
-        left
     }
 
     /// Tells the sender of a request that could not be read why, where it is still there.
@@ -121,10 +76,47 @@ impl LocalClient {
     }
 }
 
+impl Answer for LocalClient {
+    async fn answer(&mut self, mut hop: Hop<Server>, head: RequestHead) -> Option<Hop<Server>> {
+        let mut record = Record::new();
+        let left = match self.settings.route(&head) {
+            Ok((to, target)) => {
+                record.remote = Some((to.peer, to.protocol.clone()));
+                let passage = Passage {
+                    head: &head,
+                    target: &target,
+                    rewrite: RequestRewrite::new(&head)
+                        .with_host(&HostPolicy::Preserve, &self.host)
+                        .with_forwarded(self.settings.config.forwarded, self.address.ip(), "http")
+                        .with_via(&self.settings.pseudonym),
+                    name: NAME,
+                    pseudonym: &self.settings.pseudonym,
+                };
+                pass(hop, passage, &to, &mut record).await
+            }
+            Err(failure) => {
+                record.error = Some(failure.to_string());
+                refuse(&mut hop, &head, NAME, &failure, &mut record).await;
+                Some(hop)
+            }
+        };
+        record.write("gateway", head.method(), head.target());
+        left
+    }
+}
+
 /// Ends a connection whose last response is out, or was cut.
 async fn finish(mut hop: Hop<Server>) {
     if hop.writer.encoder().is_started() && !hop.writer.encoder().is_complete() {
         hop.writer.abort();
+        return;
+    }
+    // What the client will not send need not be waited for, and dropping the socket ends it in order.
+    let sends_no_more = matches!(
+        hop.reuse(),
+        Err(CloseReason::PeerAskedClose | CloseReason::Http10)
+    );
+    if sends_no_more && hop.reader.is_drained() {
         return;
     }
     if poll_fn(|cx| hop.writer.poll_close(cx)).await.is_err() {
@@ -169,9 +161,8 @@ mod tests {
             }),
             address,
             host: HostValue::from(address),
-            ending: CancellationToken::new(),
         };
-        let size = size_of_val(&client.serve(stream));
+        let size = size_of_val(&client.serve(stream, CancellationToken::new()));
         assert!(size < 2560, "the future takes {size} bytes");
     }
 }

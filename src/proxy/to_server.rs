@@ -48,10 +48,12 @@ impl Connections {
         &self.target
     }
 
-    /// Closes connections that have been idle for too long, or that the server has closed.
+    /// Closes connections that have been idle for too long, or that the server has closed. The others give back what
+    /// they do not need while they are idle.
     pub(crate) fn sweep(&self) {
         let mut cx = Context::from_waker(Waker::noop());
         self.idle().retain_mut(|(since, hop)| {
+            hop.rest();
             since.elapsed() < IDLE && hop.reader.poll_idle_end(&mut cx).is_pending()
         });
     }
@@ -67,8 +69,7 @@ impl Connections {
         None
     }
 
-    fn keep(&self, mut hop: Hop<Client>) {
-        hop.rest();
+    fn keep(&self, hop: Hop<Client>) {
         let mut idle = self.idle();
         if idle.len() >= MAX_IDLE {
             idle.pop_front();

@@ -1,0 +1,107 @@
+//! A hop to a client: its requests, one after the other.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use futures::future::{Either, select};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    arrival::{await_later, await_soon},
+    error::ExchangeError,
+    h1::{RequestHead, Server},
+    hop::Hop,
+};
+
+/// Who answers the requests of a hop.
+pub(super) trait Answer: Send {
+    /// Answers one request. Returns the hop, unless it became a tunnel or is gone.
+    fn answer(
+        &mut self,
+        hop: Hop<Server>,
+        head: RequestHead,
+    ) -> impl Future<Output = Option<Hop<Server>>> + Send;
+
+    /// The hop is between two requests now.
+    fn rest(&mut self) {}
+}
+
+/// Why no request follows on a hop.
+pub(super) enum End {
+    /// It became a tunnel, or is gone.
+    Gone,
+    /// Its last exchange allows no other.
+    Last(Hop<Server>),
+    /// What came could not be read, or nothing came.
+    Unread(Hop<Server>, ExchangeError),
+    /// No request is to be taken any more.
+    Ending(Hop<Server>),
+}
+
+/// Answers the requests of `hop`, beginning with `first` where that has been read, until `ending` is cancelled or the
+/// hop has been silent for `keep_alive`.
+pub(super) async fn serve(
+    mut hop: Hop<Server>,
+    first: Option<RequestHead>,
+    answer: &mut impl Answer,
+    ending: &CancellationToken,
+    keep_alive: Duration,
+) -> End {
+    let mut ending = pin!(ending.cancelled());
+    let mut next = match first {
+        Some(head) => Some(Ok(Some(head))),
+        None => unless(&mut ending, await_soon(&mut hop, keep_alive)).await,
+    };
+    loop {
+        let head = match next {
+            Some(Ok(Some(head))) => head,
+            Some(Ok(None)) => {
+                let later = await_later(&mut hop, keep_alive);
+                next = unless(&mut ending, later).await.map(|head| head.map(Some));
+                continue;
+            }
+            Some(Err(error)) => return End::Unread(hop, error),
+            None => return End::Ending(hop),
+        };
+        // Boxed, so that a quiet hop holds no room for an exchange; and once for all requests until then.
+        let busy = Box::pin(serve_busy(hop, head, answer, &mut ending, keep_alive));
+        match busy.await {
+            Ok(quiet) => hop = quiet,
+            Err(end) => return end,
+        }
+        next = Some(Ok(None));
+    }
+}
+
+/// Answers a request, and those that follow on it soon. Returns the hop when it is quiet.
+async fn serve_busy(
+    mut hop: Hop<Server>,
+    mut head: RequestHead,
+    answer: &mut impl Answer,
+    mut ending: impl Future<Output = ()> + Unpin,
+    keep_alive: Duration,
+) -> Result<Hop<Server>, End> {
+    loop {
+        hop = answer.answer(hop, head).await.ok_or(End::Gone)?;
+        if hop.reuse().is_err() {
+            return Err(End::Last(hop));
+        }
+        answer.rest();
+        head = match unless(&mut ending, await_soon(&mut hop, keep_alive)).await {
+            Some(Ok(Some(head))) => head,
+            Some(Ok(None)) => return Ok(hop),
+            Some(Err(error)) => return Err(End::Unread(hop, error)),
+            None => return Err(End::Ending(hop)),
+        };
+    }
+}
+
+/// What comes of `wait`, unless the end comes first.
+async fn unless<T>(
+    ending: impl Future<Output = ()> + Unpin,
+    wait: impl Future<Output = T>,
+) -> Option<T> {
+    match select(ending, pin!(wait)).await {
+        Either::Left(_) => None,
+        Either::Right((done, _)) => Some(done),
+    }
+}
