@@ -20,9 +20,9 @@ const ROUNDS: usize = 100;
 /// The memory that the four heads of an exchange are kept in: a request and a response at either node.
 const HEADS: f64 = 4.0;
 
-/// What else an exchange may ask for, over both nodes of the proxy: the 17 that were reached so far, to be lowered, and a
+/// What else an exchange may ask for, over both nodes of the proxy: the 9 that were reached so far, to be lowered, and a
 /// half for what is not of every exchange, such as timers.
-const MORE: f64 = 17.5;
+const MORE: f64 = 9.5;
 
 /// How often memory is asked for in one exchange.
 fn per_exchange(answer: Answer) -> f64 {
