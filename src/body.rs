@@ -15,7 +15,7 @@ use crate::{
     error::ExchangeError,
     h1::{Fields, Framing, Role},
     hop::{Reader, Source},
-    lease::Lease,
+    lease::{Lease, Seat},
 };
 
 /// The body of a request or response that was received.
@@ -46,9 +46,9 @@ impl Body {
 
     /// Lends the reading half of a stream until the body is over. Whoever reads the body also drives `upload`,
     /// what is left of the request that it answers.
-    pub(crate) fn lend<R: Role>(
+    pub(crate) fn lend<R: Role, S: Seat<R>>(
         reader: Box<Reader<R>>,
-        lease: Lease<R>,
+        lease: Lease<R, S>,
         upload: Option<Upload>,
     ) -> Self {
         let length = match reader.decoder().framing() {
@@ -197,14 +197,14 @@ impl fmt::Debug for Body {
 pub(crate) type Upload = BoxFuture<'static, Result<(), ExchangeError>>;
 
 /// A reading half away from home.
-struct Lent<R: Role> {
+struct Lent<R: Role, S: Seat<R>> {
     /// `None` only while it is dropped.
     reader: Option<Box<Reader<R>>>,
-    lease: Lease<R>,
+    lease: Lease<R, S>,
     upload: Option<Upload>,
 }
 
-impl<R: Role> Lent<R> {
+impl<R: Role, S: Seat<R>> Lent<R, S> {
     fn finish_buffered(&mut self) -> bool {
         self.reader
             .as_mut()
@@ -212,7 +212,7 @@ impl<R: Role> Lent<R> {
     }
 }
 
-impl<R: Role> Source for Lent<R> {
+impl<R: Role, S: Seat<R>> Source for Lent<R, S> {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ExchangeError>> {
         let Some(reader) = &mut self.reader else {
             return Poll::Ready(Ok(false));
@@ -245,7 +245,7 @@ impl<R: Role> Source for Lent<R> {
     }
 }
 
-impl<R: Role> Drop for Lent<R> {
+impl<R: Role, S: Seat<R>> Drop for Lent<R, S> {
     fn drop(&mut self) {
         if let Some(mut reader) = self.reader.take() {
             // What has arrived in full needs nobody to read it for the stream to stay useful.

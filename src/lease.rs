@@ -15,19 +15,42 @@ use crate::{
 /// The place that a stream holds among the streams of its connection. Dropping it frees the place.
 pub(crate) trait Seat<R: Role>: Send + 'static {
     /// Both halves are back, whatever became of the exchange: reusable, to be closed, or to be reset.
-    fn returned(self: Box<Self>, hop: Hop<R>);
+    fn returned(self, hop: Hop<R>);
 }
 
 /// A seat, wherever the stream belongs.
-pub(crate) type BoxSeat<R> = Box<dyn Seat<R>>;
+pub(crate) struct BoxSeat<R: Role>(Box<dyn AnySeat<R>>);
+
+/// [`Seat`] in a form that a trait object can have.
+trait AnySeat<R: Role>: Send {
+    fn returned(self: Box<Self>, hop: Hop<R>);
+}
+
+impl<R: Role, S: Seat<R>> AnySeat<R> for S {
+    fn returned(self: Box<Self>, hop: Hop<R>) {
+        Seat::returned(*self, hop);
+    }
+}
+
+impl<R: Role> BoxSeat<R> {
+    pub(crate) fn new(seat: impl Seat<R>) -> Self {
+        Self(Box::new(seat))
+    }
+}
+
+impl<R: Role> Seat<R> for BoxSeat<R> {
+    fn returned(self, hop: Hop<R>) {
+        self.0.returned(hop);
+    }
+}
 
 /// Joins the two halves of a stream again once both have been given back.
-pub(crate) struct Lease<R: Role>(Arc<Mutex<Parts<R>>>);
+pub(crate) struct Lease<R: Role, S>(Arc<Mutex<Parts<R, S>>>);
 
-struct Parts<R: Role> {
+struct Parts<R: Role, S> {
     reader: Option<Box<Reader<R>>>,
     writer: Option<Box<Writer<R>>>,
-    seat: Option<BoxSeat<R>>,
+    seat: Option<S>,
     expectation: Expectation,
 }
 
@@ -44,14 +67,14 @@ enum Expectation {
 /// The word that a body is wanted.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-impl<R: Role> Clone for Lease<R> {
+impl<R: Role, S> Clone for Lease<R, S> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<R: Role> Lease<R> {
-    pub(crate) fn new(seat: BoxSeat<R>, expects_continue: bool) -> Self {
+impl<R: Role, S: Seat<R>> Lease<R, S> {
+    pub(crate) fn new(seat: S, expects_continue: bool) -> Self {
         let expectation = if expects_continue {
             Expectation::Waiting
         } else {
@@ -65,19 +88,19 @@ impl<R: Role> Lease<R> {
         })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Parts<R>> {
+    fn lock(&self) -> MutexGuard<'_, Parts<R, S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn return_reader(&self, reader: Box<Reader<R>>) {
-        self.returned(|parts| parts.reader = Some(reader));
+        self.give_back(|parts| parts.reader = Some(reader));
     }
 
     pub(crate) fn return_writer(&self, writer: Box<Writer<R>>) {
-        self.returned(|parts| parts.writer = Some(writer));
+        self.give_back(|parts| parts.writer = Some(writer));
     }
 
-    fn returned(&self, put: impl FnOnce(&mut Parts<R>)) {
+    fn give_back(&self, put: impl FnOnce(&mut Parts<R, S>)) {
         let mut parts = self.lock();
         put(&mut parts);
         if parts.reader.is_none() || parts.writer.is_none() {
@@ -93,7 +116,7 @@ impl<R: Role> Lease<R> {
 
     /// Takes the reading half and the seat for good, for an exchange that became a tunnel. `None` while somebody
     /// still reads.
-    pub(crate) fn take_for_tunnel(&self) -> Option<(Box<Reader<R>>, BoxSeat<R>)> {
+    pub(crate) fn take_for_tunnel(&self) -> Option<(Box<Reader<R>>, S)> {
         let mut parts = self.lock();
         let reader = parts.reader.take()?;
         Some((reader, parts.seat.take()?))

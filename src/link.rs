@@ -180,8 +180,8 @@ pub(crate) struct Returned {
     pub(crate) seat: Box<InboundSeat>,
 }
 
-impl Seat<Server> for InboundSeat {
-    fn returned(self: Box<Self>, hop: Hop<Server>) {
+impl Seat<Server> for Box<InboundSeat> {
+    fn returned(self, hop: Hop<Server>) {
         let link = Arc::clone(&self.link);
         link.leave(|inbox| inbox.returned.push(Returned { hop, seat: self }));
     }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 use self::lanes::{Idle, Peer};
-pub(crate) use self::seat::Lent;
+pub(crate) use self::seat::{Lent, OutboundSeat};
 
 /// What a waiting request gets in the end.
 pub(crate) type Granted = Result<Lent, OutboundFailure>;

@@ -7,9 +7,9 @@ use crate::{
     error::ExchangeError,
     h1::{Client, Length, RequestHead, RequestLine, ResponseHead, Sending},
     hop::{Hop, Writer},
-    lease::{Lease, Seat},
+    lease::Lease,
     message::{Response, Switch},
-    outbound::Lent,
+    outbound::{Lent, OutboundSeat},
     payload::{Payload, PayloadSource},
     round_trip::RoundTrip,
     tunnel::Upgraded,
@@ -41,7 +41,7 @@ impl Failed {
 pub(crate) struct Answered {
     head: ResponseHead,
     hop: Hop<Client>,
-    seat: Box<dyn Seat<Client>>,
+    seat: OutboundSeat,
     source: PayloadSource,
     trip: RoundTrip,
 }
@@ -160,7 +160,7 @@ impl Answered {
 struct LentWriter {
     /// `None` only while it is dropped.
     writer: Option<Box<Writer<Client>>>,
-    lease: Lease<Client>,
+    lease: Lease<Client, OutboundSeat>,
 }
 
 impl Drop for LentWriter {

@@ -18,7 +18,7 @@ use crate::{
     hop::{Hop, Pump, Writer},
     ids::InboundRequestId,
     lease::Lease,
-    link::Link,
+    link::{InboundSeat, Link},
     message::Response,
     payload::Payload,
     tunnel::Upgraded,
@@ -42,7 +42,7 @@ pub struct Responder {
 struct Half {
     /// `None` only once it has gone.
     writer: Option<Box<Writer<Server>>>,
-    lease: Lease<Server>,
+    lease: Lease<Server, Box<InboundSeat>>,
 }
 
 impl Half {
@@ -62,7 +62,7 @@ impl Drop for Half {
 impl Responder {
     pub(crate) fn lend(
         writer: Box<Writer<Server>>,
-        lease: Lease<Server>,
+        lease: Lease<Server, Box<InboundSeat>>,
         context: RequestContext,
         link: Arc<Link>,
         config: Arc<Config>,
@@ -181,7 +181,7 @@ impl Responder {
         Ok(Upgraded::new(
             Hop { reader, writer },
             Arc::clone(&self.config),
-            Box::new(seat),
+            seat,
         ))
     }
 

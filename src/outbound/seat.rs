@@ -14,7 +14,7 @@ use crate::{
 /// A stream that was taken for one exchange.
 pub(crate) struct Lent {
     pub(crate) hop: Hop<Client>,
-    pub(crate) seat: Box<OutboundSeat>,
+    pub(crate) seat: OutboundSeat,
     /// Whether the stream has carried an exchange before: the peer may be closing it at this moment.
     pub(crate) reused: bool,
 }
@@ -49,13 +49,13 @@ impl Outbound {
         Lent {
             hop,
             reused,
-            seat: Box::new(OutboundSeat {
+            seat: OutboundSeat {
                 outbound: Arc::clone(self),
                 _running: link.run(),
                 link,
                 protocol,
                 occupied: true,
-            }),
+            },
         }
     }
 
@@ -72,7 +72,7 @@ impl Outbound {
 }
 
 impl Seat<Client> for OutboundSeat {
-    fn returned(mut self: Box<Self>, hop: Hop<Client>) {
+    fn returned(mut self, hop: Hop<Client>) {
         let once = self.protocol.one_request_per_stream()
             || self.outbound.config.half_close(&self.protocol);
         match hop.reuse() {
@@ -99,7 +99,7 @@ impl OutboundSeat {
     }
 
     /// Ends a stream in order, in the task of its connection.
-    fn close(self: Box<Self>, hop: Hop<Client>) {
+    fn close(self, hop: Hop<Client>) {
         let link = Arc::clone(&self.link);
         link.leave(|inbox| {
             inbox.jobs.push(Box::pin(async move {

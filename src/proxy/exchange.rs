@@ -15,7 +15,7 @@ use crate::{
         Server, Version,
     },
     hop::{Hop, Pump, PumpError},
-    lease::Seat,
+    lease::{BoxSeat, Seat},
     outgoing::may_retry,
     proxy::{access::Record, tunnel::tunnel},
     rewrite::{RequestRewrite, ResponseRewrite, allowed_trailers},
@@ -26,7 +26,7 @@ use crate::{
 /// A hop to the server, for one exchange.
 pub(crate) struct Upstream {
     pub(crate) hop: Hop<Client>,
-    pub(crate) seat: Box<dyn Seat<Client>>,
+    pub(crate) seat: BoxSeat<Client>,
     /// Whether the hop has carried an exchange before: the server may be closing it at this moment.
     pub(crate) reused: bool,
 }

@@ -6,6 +6,7 @@ use crate::{
     client::Client,
     event::OutboundFailure,
     failure::Failure,
+    lease::BoxSeat,
     proxy::exchange::{Connect, Upstream, describe},
     service::Protocol,
 };
@@ -22,7 +23,7 @@ impl Connect for ToPeer {
         match self.client.acquire(self.peer, &self.protocol, fresh).await {
             Ok(lent) => Ok(Upstream {
                 hop: lent.hop,
-                seat: lent.seat,
+                seat: BoxSeat::new(lent.seat),
                 reused: lent.reused,
             }),
             Err(error) => Err(self.failure(error)),

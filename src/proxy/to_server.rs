@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     h1::Client,
     hop::Hop,
-    lease::Seat,
+    lease::{BoxSeat, Seat},
     proxy::{
         exchange::{Connect, Upstream},
         target::Target,
@@ -118,7 +118,7 @@ impl Connect for ToServer {
         hop.begin();
         Ok(Upstream {
             hop,
-            seat: Box::new(ServerSeat(Arc::clone(connections))),
+            seat: BoxSeat::new(ServerSeat(Arc::clone(connections))),
             reused,
         })
     }
@@ -133,7 +133,7 @@ impl Connect for ToServer {
 struct ServerSeat(Arc<Connections>);
 
 impl Seat<Client> for ServerSeat {
-    fn returned(self: Box<Self>, hop: Hop<Client>) {
+    fn returned(self, hop: Hop<Client>) {
         if hop.reuse().is_ok() {
             self.0.keep(hop);
         }
