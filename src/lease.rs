@@ -18,32 +18,6 @@ pub(crate) trait Seat<R: Role>: Send + 'static {
     fn returned(self, hop: Hop<R>);
 }
 
-/// A seat, wherever the stream belongs.
-pub(crate) struct BoxSeat<R: Role>(Box<dyn AnySeat<R>>);
-
-/// [`Seat`] in a form that a trait object can have.
-trait AnySeat<R: Role>: Send {
-    fn returned(self: Box<Self>, hop: Hop<R>);
-}
-
-impl<R: Role, S: Seat<R>> AnySeat<R> for S {
-    fn returned(self: Box<Self>, hop: Hop<R>) {
-        Seat::returned(*self, hop);
-    }
-}
-
-impl<R: Role> BoxSeat<R> {
-    pub(crate) fn new(seat: impl Seat<R>) -> Self {
-        Self(Box::new(seat))
-    }
-}
-
-impl<R: Role> Seat<R> for BoxSeat<R> {
-    fn returned(self, hop: Hop<R>) {
-        self.0.returned(hop);
-    }
-}
-
 /// Joins the two halves of a stream again once both have been given back.
 pub(crate) struct Lease<R: Role, S>(Arc<Mutex<Parts<R, S>>>);
 

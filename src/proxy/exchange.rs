@@ -15,7 +15,7 @@ use crate::{
         Server, Version,
     },
     hop::{Hop, Pump, PumpError},
-    lease::{BoxSeat, Seat},
+    lease::Seat,
     outgoing::may_retry,
     proxy::{access::Record, tunnel::tunnel},
     rewrite::{RequestRewrite, ResponseRewrite, allowed_trailers},
@@ -24,17 +24,23 @@ use crate::{
 };
 
 /// A hop to the server, for one exchange.
-pub(crate) struct Upstream {
+pub(crate) struct Upstream<S> {
     pub(crate) hop: Hop<Client>,
-    pub(crate) seat: BoxSeat<Client>,
+    pub(crate) seat: S,
     /// Whether the hop has carried an exchange before: the server may be closing it at this moment.
     pub(crate) reused: bool,
 }
 
 /// Where the hops to a server come from: streams to a peer, or sockets.
 pub(crate) trait Connect: Sync {
+    /// The place of such a hop.
+    type Seat: Seat<Client>;
+
     /// A hop to the server. `fresh` asks for a new one, after a reused one turned out to be dead.
-    fn connect(&self, fresh: bool) -> impl Future<Output = Result<Upstream, Failure>> + Send;
+    fn connect(
+        &self,
+        fresh: bool,
+    ) -> impl Future<Output = Result<Upstream<Self::Seat>, Failure>> + Send;
 
     /// What it means that the server ended the hop before it answered.
     fn terminated(&self, reason: String) -> Failure;
@@ -72,9 +78,9 @@ impl From<Failure> for Ended {
 }
 
 /// How an exchange ended well.
-enum Done {
+enum Done<S> {
     Answered,
-    Switched(Box<Upstream>),
+    Switched(Box<Upstream<S>>),
 }
 
 /// Passes a request on and its response back, tunnel included. Returns the hop of the client, unless it became a tunnel
@@ -132,18 +138,18 @@ pub(crate) async fn refuse(
     record.bytes = client.writer.body_bytes();
 }
 
-async fn exchange(
+async fn exchange<C: Connect>(
     client: &mut Hop<Server>,
     passage: &Passage<'_>,
-    connect: &impl Connect,
+    connect: &C,
     record: &mut Record,
-) -> Result<Done, Ended> {
+) -> Result<Done<C::Seat>, Ended> {
     let context = passage.head.context();
     let offered = context.upgrade.then(|| passage.rewrite.upgrade()).flatten();
     let mut trip = RoundTrip::new(connect.half_close());
     let mut upstream = connect.connect(false).await?;
     record.reused = Some(upstream.reused);
-    send_head(&mut upstream, passage, offered)?;
+    send_head(&mut upstream.hop, passage, offered)?;
     let head = loop {
         match await_head(client, &mut upstream.hop, &mut trip).await {
             Ok(head) if head.is_interim() => pass_interim(client, passage, &head).await?,
@@ -160,7 +166,7 @@ async fn exchange(
                 trip = RoundTrip::new(connect.half_close());
                 upstream = connect.connect(true).await?;
                 upstream.reused = false;
-                send_head(&mut upstream, passage, offered)?;
+                send_head(&mut upstream.hop, passage, offered)?;
             }
         }
     };
@@ -178,11 +184,10 @@ async fn exchange(
 }
 
 fn send_head(
-    upstream: &mut Upstream,
+    hop: &mut Hop<Client>,
     passage: &Passage<'_>,
     offered: Option<&[u8]>,
 ) -> Result<(), Failure> {
-    let hop = &mut upstream.hop;
     let context = hop.writer.encode(|encoder, out| {
         let line = RequestLine {
             method: passage.head.method(),
@@ -331,7 +336,11 @@ fn poll_both(
     }
 }
 
-async fn run_tunnel(client: Hop<Server>, upstream: Upstream, record: &mut Record) {
+async fn run_tunnel(
+    client: Hop<Server>,
+    upstream: Upstream<impl Seat<Client>>,
+    record: &mut Record,
+) {
     let config = Arc::clone(client.reader.config());
     let near = Upgraded::new(client, Arc::clone(&config), Box::new(()));
     let far = Upgraded::new(upstream.hop, config, Box::new(upstream.seat));

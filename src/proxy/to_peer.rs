@@ -6,7 +6,7 @@ use crate::{
     client::Client,
     event::OutboundFailure,
     failure::Failure,
-    lease::BoxSeat,
+    outbound::OutboundSeat,
     proxy::exchange::{Connect, Upstream, describe},
     service::Protocol,
 };
@@ -19,11 +19,13 @@ pub(super) struct ToPeer {
 }
 
 impl Connect for ToPeer {
-    async fn connect(&self, fresh: bool) -> Result<Upstream, Failure> {
+    type Seat = OutboundSeat;
+
+    async fn connect(&self, fresh: bool) -> Result<Upstream<OutboundSeat>, Failure> {
         match self.client.acquire(self.peer, &self.protocol, fresh).await {
             Ok(lent) => Ok(Upstream {
                 hop: lent.hop,
-                seat: BoxSeat::new(lent.seat),
+                seat: lent.seat,
                 reused: lent.reused,
             }),
             Err(error) => Err(self.failure(error)),

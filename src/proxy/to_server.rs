@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     h1::Client,
     hop::Hop,
-    lease::{BoxSeat, Seat},
+    lease::Seat,
     proxy::{
         exchange::{Connect, Upstream},
         target::Target,
@@ -97,7 +97,9 @@ impl Connections {
 pub(crate) struct ToServer(pub(crate) Arc<Connections>);
 
 impl Connect for ToServer {
-    async fn connect(&self, fresh: bool) -> Result<Upstream, Failure> {
+    type Seat = ServerSeat;
+
+    async fn connect(&self, fresh: bool) -> Result<Upstream<ServerSeat>, Failure> {
         let Self(connections) = self;
         let kept = if fresh { None } else { connections.take_idle() };
         let reused = kept.is_some();
@@ -118,7 +120,7 @@ impl Connect for ToServer {
         hop.begin();
         Ok(Upstream {
             hop,
-            seat: BoxSeat::new(ServerSeat(Arc::clone(connections))),
+            seat: ServerSeat(Arc::clone(connections)),
             reused,
         })
     }
@@ -130,7 +132,7 @@ impl Connect for ToServer {
 }
 
 /// The place of a connection to a server while an exchange runs on it.
-struct ServerSeat(Arc<Connections>);
+pub(crate) struct ServerSeat(Arc<Connections>);
 
 impl Seat<Client> for ServerSeat {
     fn returned(self, hop: Hop<Client>) {
