@@ -74,6 +74,7 @@ mod arrival;
 mod behaviour;
 mod body;
 mod client;
+mod coalescing;
 mod config;
 mod error;
 mod event;
@@ -107,6 +108,7 @@ pub use self::{
     behaviour::HttpProxyBehaviour,
     body::Body,
     client::Client,
+    coalescing::Coalescing,
     config::Config,
     error::{ExchangeError, Wait},
     event::{Event, InboundFailure, OutboundFailure, ServiceTaken},

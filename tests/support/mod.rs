@@ -12,7 +12,9 @@ use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm, SwarmBuilder, identity::Keypair, noise, swarm::SwarmEvent, tcp, yamux,
 };
-use libp2p_http_proxy::{Client, Config, Event, HttpProxyBehaviour, Requests, ServiceName};
+use libp2p_http_proxy::{
+    Client, Coalescing, Config, Event, HttpProxyBehaviour, Requests, ServiceName,
+};
 use libp2p_swarm_test::SwarmExt as _;
 use tokio::sync::{mpsc, oneshot};
 
@@ -65,7 +67,7 @@ impl Node {
                     .with_tcp(
                         tcp::Config::default().nodelay(true),
                         noise::Config::new,
-                        yamux::Config::default,
+                        || Coalescing::new(yamux::Config::default()),
                     )
                     .expect("noise takes any key")
                     .with_quic()

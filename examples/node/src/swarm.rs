@@ -14,7 +14,7 @@ use libp2p::{
     swarm::{NetworkBehaviour, SwarmEvent},
     tcp, yamux,
 };
-use libp2p_http_proxy::{Config, HttpProxyBehaviour};
+use libp2p_http_proxy::{Coalescing, Config, HttpProxyBehaviour};
 
 use crate::{
     logging,
@@ -67,7 +67,8 @@ impl Node {
             .with_tcp(
                 tcp::Config::default().nodelay(true),
                 noise::Config::new,
-                yamux::Config::default,
+                // A gateway has many small exchanges at once on one connection.
+                || Coalescing::new(yamux::Config::default()),
             )
             .context("cannot set up encryption for this identity")?
             .with_quic()
