@@ -12,7 +12,10 @@ use crate::io::Io;
 const FIRST_READ: usize = 1024;
 
 /// The buffer of a hop that carries small messages.
-const SMALL: usize = 8 * 1024;
+const SMALL: usize = 4 * 1024;
+
+/// The largest buffer that is kept from one exchange to the next.
+const KEPT: usize = 16 * 1024;
 
 /// The buffer of a hop that carries a large body: as much as a socket hands over in one call, and four of the
 /// frames that yamux makes.
@@ -57,7 +60,7 @@ impl ReadBuffer {
 
     /// Gives back what only large bodies need.
     pub(crate) fn shrink(&mut self) {
-        if self.storage.len() > SMALL {
+        if self.storage.len() > KEPT {
             self.release();
         }
     }
@@ -94,7 +97,7 @@ impl ReadBuffer {
 
     fn make_room(&mut self, most: usize) {
         if self.filled_up && self.storage.len() < LARGE {
-            self.storage.resize(LARGE, 0);
+            self.storage.resize((self.storage.len() * 4).min(LARGE), 0);
         }
         if self.end < self.storage.len() {
             return;
