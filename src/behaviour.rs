@@ -61,7 +61,7 @@ impl HttpProxyBehaviour {
     pub fn new(local_peer: PeerId, config: Config) -> Self {
         let shared = Shared::new(local_peer, config);
         let link = Link::new(local_peer, local::connection_id(), false);
-        shared.outbound.connected(Arc::clone(&link));
+        shared.outbound.connected(&link);
         Self {
             local: Exchanges::new(Arc::clone(&shared), link),
             shared,

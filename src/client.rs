@@ -2,11 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use futures::{
-    channel::oneshot,
-    future::{Either, select},
-};
-use futures_timer::Delay;
+use futures::channel::oneshot;
 use libp2p_identity::PeerId;
 
 use crate::{
@@ -144,17 +140,9 @@ impl Client {
         protocol: &Protocol,
         fresh: bool,
     ) -> Result<Lent, OutboundFailure> {
-        let outbound = &self.shared.outbound;
-        let receiver = match outbound.acquire(peer, protocol, fresh)? {
-            Acquired::Now(lent) => return Ok(lent),
-            Acquired::Later(receiver) => receiver,
-        };
-        let timeout = Delay::new(self.shared.config.dial_timeout());
-        match select(receiver, timeout).await {
-            Either::Left((Ok(granted), _)) => granted,
-            Either::Left((Err(_), _)) => Err(OutboundFailure::SwarmEnded),
-            Either::Right(_) if outbound.is_connected(peer) => Err(OutboundFailure::StreamTimeout),
-            Either::Right(_) => Err(OutboundFailure::DialTimeout),
+        match self.shared.outbound.acquire(peer, protocol, fresh)? {
+            Acquired::Now(lent) => Ok(lent),
+            Acquired::Later(awaited) => awaited.await,
         }
     }
 

@@ -31,7 +31,7 @@ pub struct Handler {
 
 impl Handler {
     pub(crate) fn new(shared: Arc<Shared>, link: Arc<Link>) -> Self {
-        shared.outbound.connected(Arc::clone(&link));
+        shared.outbound.connected(&link);
         Self {
             exchanges: Exchanges::new(Arc::clone(&shared), link),
             shared,

@@ -146,6 +146,12 @@ impl Link {
 /// A running exchange.
 pub(crate) struct Running(Arc<Link>);
 
+impl Running {
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.0
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::AcqRel);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, future::join_all};
 use libp2p_http_proxy::{
-    Body, Config, Event, ExchangeError, InboundFailure, OutboundFailure, Payload, Request,
-    Response, Wait,
+    Body, Config, Event, ExchangeError, HttpProxyBehaviour, InboundFailure, OutboundFailure,
+    Payload, Request, Responder, Response, Wait,
     h1::{self, Length, Limits, ResponseHead},
 };
+use libp2p_identity::PeerId;
 
 use self::support::{Node, Wire, name, within};
 
@@ -77,6 +78,45 @@ async fn another_peer_at_the_address() {
         panic!("unexpected {error:?}");
     };
     assert_eq!(found, obtained.peer);
+}
+
+#[tokio::test]
+async fn a_swarm_that_is_not_driven_does_not_dial_in_time() {
+    let config = Config::default().with_dial_timeout(SHORT);
+    let behaviour = HttpProxyBehaviour::new(PeerId::random(), config);
+    let (client, peer) = (behaviour.client(), PeerId::random());
+    let sent = (0..3).map(|_| within(client.send(peer, name("app"), get("/"))));
+    for result in join_all(sent).await {
+        assert!(matches!(result, Err(OutboundFailure::DialTimeout)));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_become_free_in_time() {
+    let config = Config::default()
+        .with_max_outbound_streams(1)
+        .with_dial_timeout(2 * SHORT);
+    let (client, server) = pair(config).await;
+    let mut requests = server.accept(&name("app")).await;
+    let first = tokio::spawn(send(&client, &server));
+    let inbound = within(requests.next()).await.expect("a request");
+
+    let waiting = (0..3).map(|_| send(&client, &server));
+    for result in join_all(waiting).await {
+        assert!(matches!(result, Err(OutboundFailure::StreamTimeout)));
+    }
+    // The stream is none the worse for it, and goes to the next.
+    let next = tokio::spawn(send(&client, &server));
+    let answer = |responder: Responder| async move {
+        let response = Response::new(200, "done").expect("is a response");
+        within(responder.send(response)).await.expect("is sent");
+    };
+    answer(inbound.responder).await;
+    let response = first.await.expect("no panic").expect("a response");
+    drop(response);
+    let inbound = within(requests.next()).await.expect("a request");
+    answer(inbound.responder).await;
+    assert!(next.await.expect("no panic").is_ok());
 }
 
 #[tokio::test]

@@ -11,11 +11,15 @@ use std::{
     time::Instant,
 };
 
-use futures::channel::oneshot;
 use libp2p_swarm::ConnectionId;
 
 use crate::{
-    config::Config, h1::Client, hop::Hop, link::Link, outbound::Granted, service::Protocol,
+    config::Config,
+    h1::Client,
+    hop::Hop,
+    link::Link,
+    outbound::waiting::{Reply, Waiter},
+    service::Protocol,
 };
 
 /// All that concerns streams to one peer.
@@ -28,7 +32,8 @@ pub(super) struct Peer {
     opening: usize,
     next_ticket: u64,
     waiting: usize,
-    pub(super) dialing: bool,
+    dialing: bool,
+    forgotten: bool,
 }
 
 /// The streams and waiting requests of one protocol.
@@ -40,23 +45,44 @@ struct Lane {
     opening: Vec<ConnectionId>,
 }
 
-/// A request that waits for a stream.
-struct Waiter {
-    /// Tells who came first, over all lanes.
-    ticket: u64,
-    reply: oneshot::Sender<Granted>,
-}
-
 /// A stream between two exchanges.
 pub(super) struct Idle {
     pub(super) hop: Hop<Client>,
-    pub(super) since: Instant,
+    /// When the stream was first seen to be idle. Not when it became so: the clock would be read for every exchange.
+    pub(super) since: Option<Instant>,
+    /// Tells which stream has been idle for longest.
+    order: u64,
     link: Arc<Link>,
+}
+
+/// Nothing is left of a peer, and it must not be used again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Forgotten;
+
+/// What becomes of a stream that nobody uses.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a return value, matched at once and never stored"
+)]
+pub(super) enum Next {
+    /// It is for this request.
+    Lend(Reply, Hop<Client>),
+    Kept,
+    Drop(Hop<Client>),
 }
 
 impl Lane {
     fn lacks_streams(&self) -> bool {
         self.waiting.len() > self.opening.len()
+    }
+
+    /// Drops the requests at the front that have been given up, and says how many.
+    fn drop_given_up(&mut self) -> usize {
+        let before = self.waiting.len();
+        while self.waiting.front().is_some_and(Waiter::is_given_up) {
+            self.waiting.pop_front();
+        }
+        before - self.waiting.len()
     }
 
     fn is_unused(&self) -> bool {
@@ -84,17 +110,49 @@ impl Peer {
         }
     }
 
+    /// The peer, unless it was forgotten.
+    pub(super) fn in_use(&mut self) -> Result<&mut Self, Forgotten> {
+        if self.forgotten {
+            Err(Forgotten)
+        } else {
+            Ok(self)
+        }
+    }
+
+    /// Gives everything up but what is lent, and makes sure that nothing new is begun.
+    pub(super) fn forget(&mut self) {
+        self.forgotten = true;
+        self.links.clear();
+        self.drop_idle_where(|_| true);
+    }
+
+    /// Whether the swarm is to be asked to dial, because nobody has yet.
+    pub(super) fn begin_dial(&mut self) -> bool {
+        !mem::replace(&mut self.dialing, true)
+    }
+
+    pub(super) fn end_dial(&mut self) {
+        self.dialing = false;
+    }
+
     /// Takes the idle stream that was used last, if it is still good.
-    pub(super) fn take_idle(&mut self, protocol: &Protocol) -> Option<(Arc<Link>, Hop<Client>)> {
+    pub(super) fn take_idle(
+        &mut self,
+        protocol: &Protocol,
+        config: &Config,
+    ) -> Option<(Arc<Link>, Hop<Client>)> {
         let lane = self.lanes.get_mut(protocol)?;
-        let mut cx = Context::from_waker(Waker::noop());
-        while let Some(mut idle) = lane.idle.pop() {
-            if !idle.link.is_closed() && idle.hop.reader.poll_idle_end(&mut cx).is_pending() {
-                return Some((idle.link, idle.hop));
+        let taken = loop {
+            let mut idle = lane.idle.pop()?;
+            if !idle.link.is_closed() && is_silent(&mut idle.hop) {
+                break idle;
             }
             self.open -= 1;
+        };
+        if lane.idle.len() + lane.opening.len() < config.spare_streams() {
+            self.open_spare(protocol, config);
         }
-        None
+        Some((taken.link, taken.hop))
     }
 
     pub(super) fn drop_idle(&mut self, protocol: &Protocol) {
@@ -105,15 +163,44 @@ impl Peer {
     }
 
     /// Queues a request.
-    pub(super) fn wait(&mut self, protocol: &Protocol, reply: oneshot::Sender<Granted>) {
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
+    pub(super) fn wait(&mut self, protocol: &Protocol, reply: Reply, due: Option<Instant>) {
+        let ticket = self.take_ticket();
         self.waiting += 1;
         let lane = self.lanes.entry(protocol.clone()).or_default();
-        lane.waiting.push_back(Waiter { ticket, reply });
+        lane.waiting.push_back(Waiter { ticket, due, reply });
+    }
+
+    fn take_ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    /// When the first of the waiting requests will have waited for too long.
+    pub(super) fn next_due(&mut self) -> Option<Instant> {
+        let lanes = self.lanes.values_mut();
+        lanes
+            .filter_map(|lane| {
+                self.waiting -= lane.drop_given_up();
+                lane.waiting.front()?.due
+            })
+            .min()
+    }
+
+    /// Takes the requests that have waited for too long. In every lane they are the first.
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<Reply> {
+        let mut taken = Vec::new();
+        for lane in self.lanes.values_mut() {
+            let due = lane.waiting.iter().take_while(|waiter| waiter.is_due(now));
+            let count = due.count();
+            self.waiting -= count;
+            taken.extend(lane.waiting.drain(..count));
+        }
+        taken.sort_unstable_by_key(|waiter| waiter.ticket);
+        taken.into_iter().map(|waiter| waiter.reply).collect()
     }
 
     pub(super) fn add_link(&mut self, link: Arc<Link>) {
+        self.dialing = false;
         self.links.push(link);
         // Direct connections first; among equals the older one, whose streams are warm.
         self.links.sort_by_key(|link| link.relayed);
@@ -125,7 +212,7 @@ impl Peer {
     /// Whether requests should leave this connection, because it has ended or there is a direct one instead.
     fn is_superseded(&self, link: &Link) -> bool {
         let direct = |other: &Arc<Link>| !other.relayed && !other.is_closed();
-        link.is_closed() || (link.relayed && self.links.iter().any(direct))
+        self.forgotten || link.is_closed() || (link.relayed && self.links.iter().any(direct))
     }
 
     fn drop_idle_where(&mut self, drop: impl Fn(&Idle) -> bool) {
@@ -172,26 +259,41 @@ impl Peer {
         true
     }
 
-    /// The request that gets a stream of `protocol` which has become free. `None` where nobody waits for it, or
-    /// where somebody who has waited longer needs its place; the stream is then given to [`keep`](Self::keep).
+    /// Decides what becomes of a stream of `protocol` that nobody uses: it goes to the request that has waited for
+    /// longest, or is kept for a later one. It is of no use where its place is needed for another protocol, or its
+    /// connection is not to be used any more.
     pub(super) fn next_for(
         &mut self,
-        link: &Link,
+        link: &Arc<Link>,
         protocol: &Protocol,
+        mut hop: Hop<Client>,
+        reused: bool,
         config: &Config,
-    ) -> Option<oneshot::Sender<Granted>> {
-        if self.is_superseded(link) {
-            return None;
+    ) -> Next {
+        let mut useless = self.is_superseded(link);
+        if !useless && self.waiting > 0 {
+            // What is kept is looked at when it is taken, and now only what is not.
+            if reused && !is_silent(&mut hop) {
+                useless = true;
+            } else if let Some(reply) = self.next_waiter(protocol, config) {
+                return Next::Lend(reply, hop);
+            } else {
+                useless = self.longest_waiting().is_some();
+            }
         }
+        if useless {
+            self.lost(config);
+            return Next::Drop(hop);
+        }
+        self.keep(link, protocol, hop);
+        Next::Kept
+    }
+
+    /// The request that gets a stream of `protocol`. `None` where nobody waits for it, or where somebody who has waited
+    /// longer needs its place.
+    fn next_waiter(&mut self, protocol: &Protocol, config: &Config) -> Option<Reply> {
         let lane = self.lanes.get_mut(protocol)?;
-        while lane
-            .waiting
-            .front()
-            .is_some_and(|waiter| waiter.reply.is_canceled())
-        {
-            lane.waiting.pop_front();
-            self.waiting -= 1;
-        }
+        self.waiting -= lane.drop_given_up();
         let ticket = lane.waiting.front()?.ticket;
         if self.is_full(config) && self.longest_waiting().is_some_and(|first| first < ticket) {
             return None;
@@ -201,19 +303,21 @@ impl Peer {
         Some(waiter.reply)
     }
 
-    /// Keeps a stream for a later request; `false` where its place is needed for another protocol, or its
-    /// connection is not to be used any more.
-    pub(super) fn keep(&mut self, link: &Arc<Link>, protocol: &Protocol, hop: Hop<Client>) -> bool {
-        if self.is_superseded(link) || self.longest_waiting().is_some() {
-            return false;
-        }
-        let lane = self.lanes.entry(protocol.clone()).or_default();
-        lane.idle.push(Idle {
+    fn keep(&mut self, link: &Arc<Link>, protocol: &Protocol, mut hop: Hop<Client>) {
+        hop.rest();
+        let idle = Idle {
             hop,
-            since: Instant::now(),
+            since: None,
+            order: self.take_ticket(),
             link: Arc::clone(link),
-        });
-        true
+        };
+        match self.lanes.get_mut(protocol) {
+            Some(lane) => lane.idle.push(idle),
+            None => {
+                let lane = self.lanes.entry(protocol.clone()).or_default();
+                lane.idle.push(idle);
+            }
+        }
     }
 
     /// A stream is gone, and its place is free.
@@ -229,13 +333,11 @@ impl Peer {
     }
 
     /// Asks for a stream ahead of need, where a service that is in use has few left.
-    pub(super) fn open_spare(&mut self, protocol: &Protocol, config: &Config) {
+    fn open_spare(&mut self, protocol: &Protocol, config: &Config) {
         let (Some(link), false) = (self.best_link(), self.is_full(config)) else {
             return;
         };
-        if let Some(lane) = self.lanes.get_mut(protocol)
-            && lane.idle.len() + lane.opening.len() < config.spare_streams()
-        {
+        if let Some(lane) = self.lanes.get_mut(protocol) {
             lane.opening.push(link.connection);
             self.opening += 1;
             link.leave(|inbox| inbox.wanted.push(protocol.clone()));
@@ -283,7 +385,7 @@ impl Peer {
             .lanes
             .values_mut()
             .filter(|lane| !lane.idle.is_empty())
-            .min_by_key(|lane| lane.idle.first().map(|idle| idle.since));
+            .min_by_key(|lane| lane.idle.first().map(|idle| idle.order));
         let Some(lane) = lane else {
             return false;
         };
@@ -316,11 +418,7 @@ impl Peer {
     }
 
     /// Takes the first `most` requests that wait for a stream of `protocol`.
-    pub(super) fn take_waiting_for(
-        &mut self,
-        protocol: &Protocol,
-        most: usize,
-    ) -> Vec<oneshot::Sender<Granted>> {
+    pub(super) fn take_waiting_for(&mut self, protocol: &Protocol, most: usize) -> Vec<Reply> {
         let Some(lane) = self.lanes.get_mut(protocol) else {
             return Vec::new();
         };
@@ -331,7 +429,7 @@ impl Peer {
     }
 
     /// Takes all waiting requests.
-    pub(super) fn take_waiting(&mut self) -> Vec<oneshot::Sender<Granted>> {
+    pub(super) fn take_waiting(&mut self) -> Vec<Reply> {
         self.waiting = 0;
         let lanes = self.lanes.values_mut();
         let taken = lanes.flat_map(|lane| mem::take(&mut lane.waiting));
@@ -351,14 +449,28 @@ impl Lane {
     }
 }
 
+/// Whether a stream between two exchanges is open and silent. Bytes that nobody asked for would be taken for the next
+/// response.
+fn is_silent(hop: &mut Hop<Client>) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    hop.reader.poll_idle_end(&mut cx).is_pending()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures::{AsyncWriteExt, executor::block_on};
     use libp2p_identity::PeerId;
 
     use super::*;
-    use crate::{link::Inbox, local, service::ServiceName};
 
-    type Reply = oneshot::Receiver<Granted>;
+    use crate::{
+        link::Inbox,
+        local,
+        outbound::waiting::{self, Awaited},
+        service::ServiceName,
+    };
 
     fn protocol(name: &str) -> Protocol {
         name.parse::<ServiceName>().expect("is a name").into()
@@ -379,10 +491,24 @@ mod tests {
         (Hop::new(near, &Arc::new(Config::default())), far)
     }
 
-    fn wait(peer: &mut Peer, protocol: &Protocol) -> Reply {
-        let (reply, receiver) = oneshot::channel();
-        peer.wait(protocol, reply);
-        receiver
+    fn wait(peer: &mut Peer, protocol: &Protocol) -> Awaited {
+        wait_until(peer, protocol, None)
+    }
+
+    fn wait_until(peer: &mut Peer, protocol: &Protocol, due: Option<Instant>) -> Awaited {
+        let (reply, awaited) = waiting::wait();
+        peer.wait(protocol, reply, due);
+        awaited
+    }
+
+    /// Offers a stream that was used before.
+    fn offer(peer: &mut Peer, link: &Arc<Link>, protocol: &Protocol, hop: Hop<Client>) -> Next {
+        peer.next_for(link, protocol, hop, true, &config(1))
+    }
+
+    fn take_idle(peer: &mut Peer, protocol: &Protocol) -> Option<Hop<Client>> {
+        let config = Config::default().with_spare_streams(0);
+        peer.take_idle(protocol, &config).map(|(_, hop)| hop)
     }
 
     /// What the connection was asked to open since the last time.
@@ -414,15 +540,18 @@ mod tests {
         let _first = wait(&mut peer, &a);
         peer.open_wanted(&config);
         peer.opened(link.connection, &a);
-        assert!(peer.next_for(&link, &a, &config).is_some());
+        let (stream, _far) = hop();
+        assert!(matches!(
+            offer(&mut peer, &link, &a, stream),
+            Next::Lend(..)
+        ));
 
         // The stream comes back while another protocol has waited for longer: it gives its place up.
         let _second = wait(&mut peer, &b);
         let _third = wait(&mut peer, &a);
         wanted(&link);
-        assert!(peer.next_for(&link, &a, &config).is_none());
-        assert!(!peer.keep(&link, &a, hop().0));
-        peer.lost(&config);
+        let (stream, _far) = hop();
+        assert!(matches!(offer(&mut peer, &link, &a, stream), Next::Drop(_)));
         assert_eq!(wanted(&link), [b]);
     }
 
@@ -435,15 +564,15 @@ mod tests {
         peer.open_wanted(&config);
         peer.opened(link.connection, &a);
         drop(reply);
-        assert!(peer.next_for(&link, &a, &config).is_none(), "gave up");
         let (idle, _far) = hop();
-        assert!(peer.keep(&link, &a, idle));
+        let next = offer(&mut peer, &link, &a, idle);
+        assert!(matches!(next, Next::Kept), "the request was given up");
         wanted(&link);
 
         let _reply = wait(&mut peer, &b);
         peer.open_wanted(&config);
         assert_eq!(wanted(&link), [b]);
-        assert!(peer.take_idle(&a).is_none());
+        assert!(take_idle(&mut peer, &a).is_none());
     }
 
     #[test]
@@ -453,17 +582,17 @@ mod tests {
         peer.add_link(Arc::clone(&link));
         let (idle, _far) = hop();
         peer.open = 1;
-        assert!(peer.keep(&link, &a, idle));
-        assert!(peer.take_idle(&a).is_some());
+        peer.keep(&link, &a, idle);
         for expected in [vec![a.clone()], vec![a.clone()], vec![]] {
-            peer.open_spare(&a, &config);
+            let (_, hop) = peer.take_idle(&a, &config).expect("is idle");
             assert_eq!(wanted(&link), expected);
+            peer.keep(&link, &a, hop);
         }
         // The cap counts them too.
         peer.opened(link.connection, &a);
         peer.opened(link.connection, &a);
         assert!(peer.is_full(&config));
-        peer.open_spare(&a, &config);
+        assert!(peer.take_idle(&a, &config).is_some());
         assert_eq!(wanted(&link), []);
     }
 
@@ -475,12 +604,52 @@ mod tests {
         let (good, _far) = hop();
         let (closed, far) = hop();
         peer.open = 2;
-        assert!(peer.keep(&link, &a, good));
-        assert!(peer.keep(&link, &a, closed));
+        peer.keep(&link, &a, good);
+        peer.keep(&link, &a, closed);
         drop(far);
-        assert!(peer.take_idle(&a).is_some());
-        assert!(peer.take_idle(&a).is_none());
+        assert!(take_idle(&mut peer, &a).is_some());
+        assert!(take_idle(&mut peer, &a).is_none());
         assert_eq!(peer.open, 1, "the lent one");
+    }
+
+    #[test]
+    fn a_stream_with_surplus_bytes_is_not_lent() {
+        let a = protocol("a");
+        let (mut peer, link) = (Peer::default(), link(1, false));
+        peer.add_link(Arc::clone(&link));
+        peer.open = 2;
+        let mut streams = [hop(), hop()];
+        for (_, far) in &mut streams {
+            block_on(far.write_all(b"HTTP/1.1 200 ")).expect("is taken");
+        }
+        let [(first, _far), (second, _other)] = streams;
+        // Neither a stream that is kept and taken later, nor one that comes back while a request waits for it.
+        assert!(matches!(offer(&mut peer, &link, &a, first), Next::Kept));
+        assert!(take_idle(&mut peer, &a).is_none());
+        let _waiting = wait(&mut peer, &a);
+        assert!(matches!(offer(&mut peer, &link, &a, second), Next::Drop(_)));
+        assert_eq!((peer.open, peer.waiting), (0, 1));
+    }
+
+    #[test]
+    fn requests_that_are_due_are_taken_in_their_order() {
+        let (a, b) = (protocol("a"), protocol("b"));
+        let mut peer = Peer::default();
+        let now = Instant::now();
+        let after = |seconds| now.checked_add(Duration::from_secs(seconds));
+        let waiting = [
+            wait_until(&mut peer, &a, after(1)),
+            wait_until(&mut peer, &b, after(2)),
+            wait_until(&mut peer, &a, after(3)),
+            wait_until(&mut peer, &b, after(4)),
+            wait_until(&mut peer, &b, None),
+        ];
+        assert_eq!(peer.next_due(), after(1));
+        assert!(peer.take_due(now).is_empty());
+        assert_eq!(peer.take_due(after(3).expect("is near")).len(), 3);
+        assert_eq!((peer.next_due(), peer.waiting), (after(4), 2));
+        drop(waiting);
+        assert_eq!((peer.next_due(), peer.waiting), (None, 0), "all gave up");
     }
 
     #[test]
@@ -490,10 +659,11 @@ mod tests {
         peer.add_link(Arc::clone(&relayed));
         let (idle, _far) = hop();
         peer.open = 1;
-        assert!(peer.keep(&relayed, &a, idle));
+        peer.keep(&relayed, &a, idle);
 
         peer.add_link(Arc::clone(&direct));
-        assert!(peer.take_idle(&a).is_none(), "on the relayed connection");
+        let idle = take_idle(&mut peer, &a);
+        assert!(idle.is_none(), "on the relayed connection");
         assert_eq!(peer.open, 0);
         let _reply = wait(&mut peer, &a);
         peer.open_wanted(&config);
@@ -502,8 +672,9 @@ mod tests {
             (vec![], vec![a.clone()])
         );
         // A stream that comes back to the relayed connection is not used again either.
-        assert!(peer.next_for(&relayed, &a, &config).is_none());
-        assert!(!peer.keep(&relayed, &a, hop().0));
+        peer.open = 1;
+        let next = offer(&mut peer, &relayed, &a, hop().0);
+        assert!(matches!(next, Next::Drop(_)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     hop::Hop,
     lease::Seat,
     link::{Link, Running},
-    outbound::Outbound,
+    outbound::streams::Streams,
     service::Protocol,
 };
 
@@ -20,66 +20,56 @@ pub(crate) struct Lent {
 }
 
 impl Lent {
-    /// Gives back a stream that nothing was sent on, without freeing its place.
-    pub(super) fn unused(self) -> Hop<Client> {
-        let mut seat = self.seat;
-        seat.occupied = false;
-        self.hop
-    }
-}
-
-/// The place of an outbound stream among those of its peer.
-pub(crate) struct OutboundSeat {
-    outbound: Arc<Outbound>,
-    link: Arc<Link>,
-    protocol: Protocol,
-    occupied: bool,
-    _running: Running,
-}
-
-impl Outbound {
-    pub(super) fn lend(
-        self: &Arc<Self>,
-        link: Arc<Link>,
+    pub(super) fn new(
+        streams: &Arc<Streams>,
+        link: &Arc<Link>,
         protocol: Protocol,
         mut hop: Hop<Client>,
         reused: bool,
-    ) -> Lent {
+    ) -> Self {
         hop.begin();
-        Lent {
+        Self {
             hop,
             reused,
             seat: OutboundSeat {
-                outbound: Arc::clone(self),
-                _running: link.run(),
-                link,
+                streams: Arc::clone(streams),
+                running: link.run(),
                 protocol,
                 occupied: true,
             },
         }
     }
 
-    fn freed(&self, link: &Link) {
-        let mut state = self.lock();
-        let Some(streams) = state.peers.get_mut(&link.peer) else {
-            return;
-        };
-        streams.lost(&self.config);
-        if streams.is_unused() {
-            state.peers.remove(&link.peer);
-        }
+    /// Takes the stream, and does not free its place.
+    pub(super) fn into_hop(mut self) -> Hop<Client> {
+        self.seat.occupied = false;
+        self.hop
     }
+
+    /// Gives back a stream that nothing was sent on.
+    pub(super) fn give_back(self) {
+        let Self {
+            hop,
+            mut seat,
+            reused,
+        } = self;
+        seat.offer(hop, reused);
+    }
+}
+
+/// The place of an outbound stream among those of its peer.
+pub(crate) struct OutboundSeat {
+    streams: Arc<Streams>,
+    running: Running,
+    protocol: Protocol,
+    occupied: bool,
 }
 
 impl Seat<Client> for OutboundSeat {
     fn returned(mut self, hop: Hop<Client>) {
-        let once = self.protocol.one_request_per_stream()
-            || self.outbound.config.half_close(&self.protocol);
         match hop.reuse() {
-            Ok(()) if !once && !self.link.is_closed() => {
-                self.occupied = false;
-                let (link, protocol) = (Arc::clone(&self.link), self.protocol.clone());
-                self.outbound.offer(link, protocol, hop, true);
+            Ok(()) if !self.streams.is_once(&self.protocol) && !self.link().is_closed() => {
+                self.offer(hop, true);
             }
             Ok(()) => self.close(hop),
             Err(reason) => {
@@ -95,12 +85,18 @@ impl Seat<Client> for OutboundSeat {
 
 impl OutboundSeat {
     pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.link
+        self.running.link()
+    }
+
+    fn offer(&mut self, hop: Hop<Client>, reused: bool) {
+        self.occupied = false;
+        let (link, protocol) = (self.running.link(), &self.protocol);
+        self.streams.offer(link, protocol, hop, reused);
     }
 
     /// Ends a stream in order, in the task of its connection.
     fn close(self, hop: Hop<Client>) {
-        let link = Arc::clone(&self.link);
+        let link = Arc::clone(self.link());
         link.leave(|inbox| {
             inbox.jobs.push(Box::pin(async move {
                 hop.close().await;
@@ -113,7 +109,7 @@ impl OutboundSeat {
 impl Drop for OutboundSeat {
     fn drop(&mut self) {
         if self.occupied {
-            self.outbound.freed(&self.link);
+            self.streams.freed();
         }
     }
 }

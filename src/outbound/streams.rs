@@ -1,0 +1,461 @@
+//! The streams to one peer, as the tasks of requests and connections share them.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Wake, Waker},
+    time::Instant,
+};
+
+use futures_timer::Delay;
+use libp2p_identity::PeerId;
+use libp2p_swarm::ConnectionId;
+
+use crate::{
+    config::Config,
+    event::OutboundFailure,
+    h1::Client,
+    hop::Hop,
+    link::Link,
+    outbound::{
+        Acquired, Outbound,
+        lanes::{Forgotten, Next, Peer},
+        seat::Lent,
+        waiting::{self, Reply, refuse},
+    },
+    service::Protocol,
+};
+
+/// All that concerns streams to one peer. Whoever holds one of the streams holds this, too, and so finds the way back
+/// without a look at the other peers.
+pub(crate) struct Streams {
+    outbound: Weak<Outbound>,
+    config: Arc<Config>,
+    peer: PeerId,
+    state: Mutex<State>,
+    /// Wakes nobody, but fails the requests that have waited for too long.
+    alarm: Waker,
+}
+
+struct State {
+    peer: Peer,
+    /// Goes off when the longest waiting request is due, or before.
+    ///
+    /// All requests wait equally long, so whoever comes later is due later: a timer that is running is left alone, and
+    /// set again when it goes off. Waiting thus costs no timer of its own.
+    timer: Option<Delay>,
+}
+
+/// Calls back to the streams of a peer. Nothing else needs to be polled for it: not the swarm, which may be slow, nor a
+/// connection, which may not exist yet.
+struct Alarm(Weak<Streams>);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        if let Some(streams) = self.0.upgrade() {
+            streams.expire();
+        }
+    }
+}
+
+impl Streams {
+    pub(super) fn new(outbound: &Arc<Outbound>, config: &Arc<Config>, peer: PeerId) -> Arc<Self> {
+        Arc::new_cyclic(|streams| Self {
+            outbound: Arc::downgrade(outbound),
+            config: Arc::clone(config),
+            peer,
+            state: Mutex::new(State {
+                peer: Peer::default(),
+                timer: None,
+            }),
+            alarm: Waker::from(Arc::new(Alarm(Weak::clone(streams)))),
+        })
+    }
+
+    pub(super) fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    /// Whether a stream of `protocol` is of no more use after one exchange.
+    pub(super) fn is_once(&self, protocol: &Protocol) -> bool {
+        protocol.one_request_per_stream() || self.config.half_close(protocol)
+    }
+
+    /// See [`Outbound::acquire`].
+    pub(super) fn acquire(
+        self: &Arc<Self>,
+        protocol: &Protocol,
+        fresh: bool,
+    ) -> Result<Result<Acquired, OutboundFailure>, Forgotten> {
+        let mut state = self.lock();
+        let peer = state.peer.in_use()?;
+        if fresh {
+            peer.drop_idle(protocol);
+        }
+        if let Some((link, hop)) = peer.take_idle(protocol, &self.config) {
+            drop(state);
+            let lent = Lent::new(self, &link, protocol.clone(), hop, true);
+            return Ok(Ok(Acquired::Now(lent)));
+        }
+        if peer.waiting() >= self.config.max_waiting_requests() {
+            return Ok(Err(OutboundFailure::TooManyWaiting));
+        }
+        let (reply, awaited) = waiting::wait();
+        let due = Instant::now().checked_add(self.config.dial_timeout());
+        peer.wait(protocol, reply, due);
+        if peer.is_connected() {
+            peer.open_wanted(&self.config);
+        } else if peer.begin_dial()
+            && let Some(outbound) = self.outbound.upgrade()
+        {
+            outbound.dial(self.peer);
+        }
+        let due_now = state.timer.is_none() && self.arm(&mut state);
+        drop(state);
+        if due_now {
+            self.expire();
+        }
+        Ok(Ok(Acquired::Later(awaited)))
+    }
+
+    pub(super) fn connected(&self, link: &Arc<Link>) -> Result<(), Forgotten> {
+        let mut state = self.lock();
+        let peer = state.peer.in_use()?;
+        peer.add_link(Arc::clone(link));
+        peer.open_wanted(&self.config);
+        Ok(())
+    }
+
+    pub(super) fn disconnected(&self, connection: ConnectionId) {
+        let mut state = self.lock();
+        state.peer.remove_link(connection);
+        if state.peer.is_connected() {
+            state.peer.open_wanted(&self.config);
+            return;
+        }
+        let failed = state.peer.take_waiting();
+        drop(state);
+        for reply in failed {
+            refuse(reply, OutboundFailure::ConnectionClosed);
+        }
+    }
+
+    pub(super) fn dial_failed(&self, error: impl Fn() -> OutboundFailure) {
+        let mut state = self.lock();
+        state.peer.end_dial();
+        if state.peer.is_connected() {
+            return;
+        }
+        let failed = state.peer.take_waiting();
+        drop(state);
+        for reply in failed {
+            refuse(reply, error());
+        }
+    }
+
+    pub(super) fn opened(
+        self: &Arc<Self>,
+        link: &Arc<Link>,
+        protocol: &Protocol,
+        hop: Hop<Client>,
+    ) {
+        self.lock().peer.opened(link.connection, protocol);
+        self.offer(link, protocol, hop, false);
+    }
+
+    pub(super) fn open_failed(
+        &self,
+        connection: ConnectionId,
+        protocol: &Protocol,
+        error: impl Fn() -> OutboundFailure,
+    ) {
+        let mut state = self.lock();
+        state.peer.open_failed(connection, protocol);
+        let every = matches!(error(), OutboundFailure::UnsupportedProtocol { .. });
+        let most = if every { usize::MAX } else { 1 };
+        let failed = state.peer.take_waiting_for(protocol, most);
+        state.peer.open_wanted(&self.config);
+        drop(state);
+        for reply in failed {
+            refuse(reply, error());
+        }
+    }
+
+    /// Gives a free stream to the request whose turn it is, or keeps it for the next.
+    pub(super) fn offer(
+        self: &Arc<Self>,
+        link: &Arc<Link>,
+        protocol: &Protocol,
+        hop: Hop<Client>,
+        reused: bool,
+    ) {
+        let mut free = Some(hop);
+        while let Some(hop) = free.take() {
+            let next = self
+                .lock()
+                .peer
+                .next_for(link, protocol, hop, reused, &self.config);
+            match next {
+                Next::Lend(reply, hop) => {
+                    let lent = Lent::new(self, link, protocol.clone(), hop, reused);
+                    if let Err(Ok(lent)) = reply.send(Ok(lent)) {
+                        // Nobody waits any more: the stream is still good for the next one.
+                        free = Some(lent.into_hop());
+                    }
+                }
+                Next::Kept => link.start_upkeep(),
+                // Closed outside the lock.
+                Next::Drop(hop) => drop(hop),
+            }
+        }
+    }
+
+    /// A lent stream is gone.
+    pub(super) fn freed(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.peer.lost(&self.config);
+        let unused = state.peer.is_unused();
+        drop(state);
+        if unused && let Some(outbound) = self.outbound.upgrade() {
+            outbound.forget_if_unused(self);
+        }
+    }
+
+    pub(super) fn sweep(&self, connection: ConnectionId, cx: &mut Context<'_>) -> bool {
+        let now = Instant::now();
+        let mut state = self.lock();
+        // Shorter than the peer's own patience, so that it seldom closes what we are about to use.
+        let patience = self.config.keep_alive() * 3 / 4;
+        let left = state.peer.sweep(connection, |idle| {
+            let since = *idle.since.get_or_insert(now);
+            now.duration_since(since) < patience && idle.hop.reader.poll_idle_end(cx).is_pending()
+        });
+        state.peer.open_wanted(&self.config);
+        left
+    }
+
+    pub(super) fn wake_links(&self) {
+        self.lock().peer.wake_links();
+    }
+
+    /// The swarm is gone.
+    pub(super) fn end(&self) {
+        let mut state = self.lock();
+        state.peer.forget();
+        let waiting = state.peer.take_waiting();
+        drop(state);
+        for reply in waiting {
+            refuse(reply, OutboundFailure::SwarmEnded);
+        }
+    }
+
+    /// Whether nothing is left of the streams; nothing new is begun on them then.
+    pub(super) fn forget_if_unused(&self) -> bool {
+        let mut state = self.lock();
+        let unused = state.peer.is_unused();
+        if unused {
+            state.peer.forget();
+        }
+        unused
+    }
+
+    /// Fails the requests that have waited for too long.
+    fn expire(&self) {
+        loop {
+            let mut state = self.lock();
+            let failed = state.peer.take_due(Instant::now());
+            let connected = state.peer.is_connected();
+            let due_now = self.arm(&mut state);
+            drop(state);
+            self.time_out(failed, connected);
+            if !due_now {
+                return;
+            }
+        }
+    }
+
+    fn time_out(&self, failed: Vec<Reply>, connected: bool) {
+        if !failed.is_empty() {
+            let (peer, count) = (self.peer, failed.len());
+            tracing::debug!(%peer, count, connected, "requests have waited for too long");
+        }
+        for reply in failed {
+            refuse(
+                reply,
+                if connected {
+                    OutboundFailure::StreamTimeout
+                } else {
+                    OutboundFailure::DialTimeout
+                },
+            );
+        }
+    }
+
+    /// Sets the timer for the first request that is due, if there is any; whether it is due already.
+    fn arm(&self, state: &mut State) -> bool {
+        let Some(due) = state.peer.next_due() else {
+            state.timer = None;
+            return false;
+        };
+        let left = due.saturating_duration_since(Instant::now());
+        match &mut state.timer {
+            Some(timer) => timer.reset(left),
+            timer @ None => *timer = Some(Delay::new(left)),
+        }
+        let timer = state.timer.as_mut().map(Pin::new);
+        timer.is_some_and(|timer| timer.poll(&mut Context::from_waker(&self.alarm)).is_ready())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::{FutureExt, executor::block_on, future::join_all};
+    use libp2p_swarm::ConnectionId;
+
+    use super::*;
+    use crate::{local, outbound::waiting::Awaited, service::ServiceName};
+
+    const SHORT: Duration = Duration::from_millis(100);
+
+    struct Stand {
+        outbound: Arc<Outbound>,
+        link: Arc<Link>,
+        protocol: Protocol,
+        /// Keeps the other ends of the streams.
+        far: Vec<local::LocalStream>,
+    }
+
+    impl Stand {
+        fn new(patience: Duration) -> Self {
+            let config = Config::default()
+                .with_dial_timeout(patience)
+                .with_max_outbound_streams(1);
+            let name: ServiceName = "app".parse().expect("is a name");
+            Self {
+                outbound: Outbound::new(Arc::new(config)),
+                link: Link::new(PeerId::random(), ConnectionId::new_unchecked(1), false),
+                protocol: name.into(),
+                far: Vec::new(),
+            }
+        }
+
+        fn connected(patience: Duration) -> Self {
+            let stand = Self::new(patience);
+            stand.outbound.connected(&stand.link);
+            stand
+        }
+
+        fn acquire(&self) -> Acquired {
+            let acquired = self.outbound.acquire(self.link.peer, &self.protocol, false);
+            acquired.expect("there is room")
+        }
+
+        fn wait(&self) -> Awaited {
+            match self.acquire() {
+                Acquired::Later(awaited) => awaited,
+                Acquired::Now(_) => panic!("no stream is free"),
+            }
+        }
+
+        /// Opens the stream that was asked for.
+        fn open(&mut self) {
+            let (near, far) = local::pair();
+            self.far.push(far);
+            self.outbound
+                .opened(&self.link, self.protocol.clone(), near);
+        }
+    }
+
+    fn is_granted(awaited: &mut Awaited) -> bool {
+        matches!(awaited.now_or_never(), Some(Ok(_)))
+    }
+
+    #[test]
+    fn many_requests_time_out_together_and_none_before_its_time() {
+        for connected in [false, true] {
+            let stand = Stand::new(SHORT);
+            if connected {
+                stand.outbound.connected(&stand.link);
+            }
+            let began = Instant::now();
+            let early: Vec<_> = (0..100).map(|_| stand.wait()).collect();
+            std::thread::sleep(SHORT / 2);
+            let later = Instant::now();
+            let late: Vec<_> = (0..100).map(|_| stand.wait()).collect();
+            for (awaited, since) in [(early, began), (late, later)] {
+                let results = block_on(join_all(awaited));
+                assert!(since.elapsed() >= SHORT);
+                assert!(results.iter().all(|result| match result {
+                    Err(OutboundFailure::StreamTimeout) => connected,
+                    Err(OutboundFailure::DialTimeout) => !connected,
+                    _ => false,
+                }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_timer_that_ran_out_runs_again_for_the_next_request() {
+        let stand = Stand::connected(SHORT / 4);
+        for _ in 0..2 {
+            let began = Instant::now();
+            assert!(block_on(stand.wait()).is_err());
+            assert!(began.elapsed() >= SHORT / 4);
+        }
+    }
+
+    #[test]
+    fn no_patience_at_all_fails_at_once() {
+        let stand = Stand::connected(Duration::ZERO);
+        let result = block_on(stand.wait());
+        assert!(matches!(result, Err(OutboundFailure::StreamTimeout)));
+    }
+
+    #[test]
+    fn a_stream_that_comes_in_time_is_granted_and_stays_granted() {
+        let mut stand = Stand::connected(SHORT);
+        let (mut first, second) = (stand.wait(), stand.wait());
+        stand.open();
+        // The timer goes off between the grant and the look at it.
+        let result = block_on(second);
+        assert!(matches!(result, Err(OutboundFailure::StreamTimeout)));
+        assert!(is_granted(&mut first));
+    }
+
+    #[test]
+    fn a_request_that_was_given_up_takes_no_stream() {
+        let mut stand = Stand::connected(SHORT);
+        let (first, mut second) = (stand.wait(), stand.wait());
+        drop(first);
+        stand.open();
+        assert!(is_granted(&mut second));
+    }
+
+    #[test]
+    fn a_stream_that_nobody_looked_at_goes_to_the_next() {
+        let mut stand = Stand::connected(SHORT);
+        let (first, mut second) = (stand.wait(), stand.wait());
+        stand.open();
+        drop(first);
+        assert!(is_granted(&mut second));
+    }
+
+    #[test]
+    fn the_peer_is_forgotten_with_its_last_stream() {
+        let mut stand = Stand::connected(SHORT);
+        let awaited = stand.wait();
+        stand.open();
+        let lent = block_on(awaited);
+        stand.outbound.disconnected(&stand.link);
+        assert!(stand.outbound.find(stand.link.peer).is_some(), "is lent");
+        drop(lent);
+        assert!(stand.outbound.find(stand.link.peer).is_none());
+    }
+}
