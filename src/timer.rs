@@ -3,4 +3,4 @@
 mod alarm;
 mod watchdog;
 
-pub(crate) use self::watchdog::Watchdog;
+pub(crate) use self::{alarm::Alarm, watchdog::Watchdog};

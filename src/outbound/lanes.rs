@@ -303,8 +303,7 @@ impl Peer {
         Some(waiter.reply)
     }
 
-    fn keep(&mut self, link: &Arc<Link>, protocol: &Protocol, mut hop: Hop<Client>) {
-        hop.rest();
+    fn keep(&mut self, link: &Arc<Link>, protocol: &Protocol, hop: Hop<Client>) {
         let idle = Idle {
             hop,
             since: None,

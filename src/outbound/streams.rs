@@ -1,14 +1,11 @@
 //! The streams to one peer, as the tasks of requests and connections share them.
 
 use std::{
-    future::Future,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Wake, Waker},
     time::Instant,
 };
 
-use futures_timer::Delay;
 use libp2p_identity::PeerId;
 use libp2p_swarm::ConnectionId;
 
@@ -25,6 +22,7 @@ use crate::{
         waiting::{self, Reply, refuse},
     },
     service::Protocol,
+    timer::Alarm,
 };
 
 /// All that concerns streams to one peer. Whoever holds one of the streams holds this, too, and so finds the way back
@@ -35,7 +33,7 @@ pub(crate) struct Streams {
     peer: PeerId,
     state: Mutex<State>,
     /// Wakes nobody, but fails the requests that have waited for too long.
-    alarm: Waker,
+    expiry: Waker,
 }
 
 struct State {
@@ -44,14 +42,14 @@ struct State {
     ///
     /// All requests wait equally long, so whoever comes later is due later: a timer that is running is left alone, and
     /// set again when it goes off. Waiting thus costs no timer of its own.
-    timer: Option<Delay>,
+    timer: Option<Alarm>,
 }
 
 /// Calls back to the streams of a peer. Nothing else needs to be polled for it: not the swarm, which may be slow, nor a
 /// connection, which may not exist yet.
-struct Alarm(Weak<Streams>);
+struct Expiry(Weak<Streams>);
 
-impl Wake for Alarm {
+impl Wake for Expiry {
     fn wake(self: Arc<Self>) {
         if let Some(streams) = self.0.upgrade() {
             streams.expire();
@@ -69,7 +67,7 @@ impl Streams {
                 peer: Peer::default(),
                 timer: None,
             }),
-            alarm: Waker::from(Arc::new(Alarm(Weak::clone(streams)))),
+            expiry: Waker::from(Arc::new(Expiry(Weak::clone(streams)))),
         })
     }
 
@@ -228,6 +226,9 @@ impl Streams {
         // Shorter than the peer's own patience, so that it seldom closes what we are about to use.
         let patience = self.config.keep_alive() * 3 / 4;
         let left = state.peer.sweep(connection, |idle| {
+            if idle.since.is_some() {
+                idle.hop.rest(); // it was idle the last time, too
+            }
             let since = *idle.since.get_or_insert(now);
             now.duration_since(since) < patience && idle.hop.reader.poll_idle_end(cx).is_pending()
         });
@@ -298,13 +299,8 @@ impl Streams {
             state.timer = None;
             return false;
         };
-        let left = due.saturating_duration_since(Instant::now());
-        match &mut state.timer {
-            Some(timer) => timer.reset(left),
-            timer @ None => *timer = Some(Delay::new(left)),
-        }
-        let timer = state.timer.as_mut().map(Pin::new);
-        timer.is_some_and(|timer| timer.poll(&mut Context::from_waker(&self.alarm)).is_ready())
+        let timer = state.timer.insert(Alarm::new(due));
+        timer.poll(&Context::from_waker(&self.expiry)).is_ready()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -48,20 +48,20 @@ struct Bell {
 }
 
 /// A deadline that is waited for. Dropping it ends that.
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     key: Key,
     bell: Arc<Bell>,
 }
 
 impl Alarm {
-    pub(super) fn new(due: Instant) -> Self {
+    pub(crate) fn new(due: Instant) -> Self {
         let bell = Arc::new(Bell::default());
         let key = ALARMS.add(due, Arc::clone(&bell));
         Self { key, bell }
     }
 
     /// Ready once the deadline has passed.
-    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         self.bell.waker.register(cx.waker());
         if self.bell.rung.load(Ordering::Acquire) {
             Poll::Ready(())
@@ -91,27 +91,27 @@ impl Alarms {
         state.next += 1;
         state.set.insert(key, bell);
         if state.timer.as_ref().is_none_or(|(fires, _)| due < *fires) {
-            self.ring(state);
+            // Nothing is rung from here, where the caller may hold locks that whoever is woken wants.
+            state.set_timer(due, &Waker::from(Arc::clone(self)));
         }
         key
     }
 
     /// Rings what is due, and sets the timer for the rest.
-    fn ring(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let waker = Waker::from(Arc::clone(self));
+    fn ring(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let now = Instant::now();
         let mut due = Vec::new();
-        loop {
-            let now = Instant::now();
-            let Some(first) = state.set.first_entry() else {
-                state.timer = None;
-                break;
-            };
+        while let Some(first) = state.set.first_entry() {
             let &(at, _) = first.key();
-            if at <= now {
-                due.push(first.remove());
-            } else if state.poll_timer(at, now, &waker).is_pending() {
+            if at > now {
+                state.set_timer(at, &Waker::from(Arc::clone(self)));
                 break;
             }
+            due.push(first.remove());
+        }
+        if state.set.is_empty() {
+            state.timer = None;
         }
         // Whoever is woken may set an alarm at once.
         drop(state);
@@ -123,27 +123,34 @@ impl Alarms {
 }
 
 impl State {
-    /// Has the timer fire for an alarm due at `at`. Ready if it has fired meanwhile.
-    fn poll_timer(&mut self, at: Instant, now: Instant, waker: &Waker) -> Poll<()> {
-        let at = at.max(now + GRAIN);
-        let delay = match &mut self.timer {
-            // Never later than it was, or alarms set again and again would put off the others.
-            Some((fires, delay)) if now < *fires && *fires <= at => delay,
-            Some((fires, delay)) => {
-                *fires = at;
-                delay.reset(at - now);
-                delay
+    /// Has the timer fire for an alarm due at `due`, and then wake.
+    fn set_timer(&mut self, due: Instant, waker: &Waker) {
+        let mut cx = Context::from_waker(waker);
+        loop {
+            let now = Instant::now();
+            let at = due.max(now + GRAIN);
+            let delay = match &mut self.timer {
+                // Never later than it was, or alarms set again and again would put off the others.
+                Some((fires, delay)) if now < *fires && *fires <= at => delay,
+                Some((fires, delay)) => {
+                    *fires = at;
+                    delay.reset(at - now);
+                    delay
+                }
+                none @ None => &mut none.insert((at, Delay::new(at - now))).1,
+            };
+            if Pin::new(delay).poll(&mut cx).is_pending() {
+                return;
             }
-            none @ None => &mut none.insert((at, Delay::new(at - now))).1,
-        };
-        Pin::new(delay).poll(&mut Context::from_waker(waker))
+            // It fired meanwhile, and has not heard of the waker.
+        }
     }
 }
 
 impl Wake for Alarms {
     /// The timer has fired.
     fn wake(self: Arc<Self>) {
-        self.ring(self.lock());
+        self.ring();
     }
 }
 
