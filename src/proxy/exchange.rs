@@ -87,11 +87,11 @@ enum Done<S> {
 /// or the client is gone; what it can be used for, it knows itself.
 pub(crate) async fn pass(
     mut client: Hop<Server>,
-    passage: Passage<'_>,
+    passage: &Passage<'_>,
     connect: &impl Connect,
     record: &mut Record,
 ) -> Option<Hop<Server>> {
-    let ended = match exchange(&mut client, &passage, connect, record).await {
+    let ended = match exchange(&mut client, passage, connect, record).await {
         Ok(Done::Answered) => return Some(client),
         Ok(Done::Switched(upstream)) => {
             run_tunnel(client, *upstream, record).await;

@@ -241,7 +241,7 @@ impl Site {
                     pseudonym: &self.pseudonym,
                 };
                 let connect = ToServer(Arc::clone(&self.connections));
-                pass(hop, passage, &connect, &mut record).await
+                pass(hop, &passage, &connect, &mut record).await
             }
             Err(failure) => {
                 record.error = Some(failure.to_string());

@@ -92,7 +92,7 @@ impl Answer for LocalClient {
                     name: NAME,
                     pseudonym: &self.settings.pseudonym,
                 };
-                pass(hop, passage, &to, &mut record).await
+                pass(hop, &passage, &to, &mut record).await
             }
             Err(failure) => {
                 record.error = Some(failure.to_string());
