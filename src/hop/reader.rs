@@ -252,8 +252,9 @@ impl<R: Role> Reader<R> {
 
     /// Looks whether an idle stream is still open and silent. Anything else makes it useless.
     pub(crate) fn poll_idle_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.buffer.is_empty() {
-            return Poll::Ready(()); // surplus bytes: nobody asked for them
+        // Surplus bytes, which nobody asked for, or the end behind the last message.
+        if !self.buffer.is_empty() || self.buffer.is_last() {
+            return Poll::Ready(());
         }
         let mut byte = [0; 1];
         self.io.poll_read(cx, &mut byte).map(|_| ())
