@@ -1,6 +1,10 @@
 //! The next request on an inbound stream: waited for, read, and refused where it cannot be read.
 
-use std::{future::poll_fn, time::Duration};
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use crate::{
     answer::{answer, request_failure},
@@ -17,14 +21,42 @@ const NAME: &str = "p2p-origin";
 /// How long a hop keeps its buffers behind an exchange, because the next request mostly follows soon, if ever.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Waits for a request on a hop between two exchanges, at most `keep_alive`, and reads its head.
-pub(crate) async fn await_request(
-    hop: &mut Hop<Server>,
-    keep_alive: Duration,
-) -> Result<RequestHead, ExchangeError> {
-    match await_soon(hop, keep_alive).await? {
-        Some(head) => Ok(head),
-        None => await_later(hop, keep_alive).await,
+/// The wait for a request on a hop between two exchanges, for those who poll it.
+pub(crate) struct NextRequest {
+    /// Nothing has come soon.
+    quiet: bool,
+}
+
+impl NextRequest {
+    /// Makes the hop ready for its next request.
+    pub(crate) fn begin(hop: &mut Hop<Server>) -> Self {
+        hop.begin_request();
+        Self { quiet: false }
+    }
+
+    /// Waits at most [`Config::keep_alive`](crate::Config::keep_alive), and reads the head. Gives the buffers back where
+    /// the hop has become quiet.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        hop: &mut Hop<Server>,
+    ) -> Poll<Result<RequestHead, ExchangeError>> {
+        let keep_alive = hop.reader.config().keep_alive();
+        if !self.quiet {
+            let soon = QUIET.min(keep_alive);
+            match ready!(hop.reader.poll_head(cx, (Wait::KeepAlive, Some(soon)))) {
+                Err(ExchangeError::Timeout {
+                    wait: Wait::KeepAlive,
+                    ..
+                }) if soon < keep_alive => {}
+                head => return Poll::Ready(head),
+            }
+            self.quiet = true;
+            hop.rest();
+            hop.reader.start_waiting();
+        }
+        let later = keep_alive.saturating_sub(QUIET);
+        hop.reader.poll_head(cx, (Wait::KeepAlive, Some(later)))
     }
 }
 

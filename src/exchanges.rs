@@ -11,14 +11,13 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{StreamExt, stream::FuturesUnordered};
 use futures_timer::Delay;
 use libp2p_identity::PeerId;
 use libp2p_swarm::{ConnectionId, StreamProtocol};
 
 use crate::{
-    arrival::{await_request, close_with, refuse_request},
-    error::ExchangeError,
+    arrival::close_with,
     event::InboundFailure,
     failure::Failure,
     h1::Server,
@@ -26,7 +25,8 @@ use crate::{
     ids::InboundRequestId,
     inbound::{Inbound, InboundRequest},
     io::Transport,
-    link::{Arrival, InboundSeat, Link, Returned},
+    link::{Arrival, InboundSeat, Job, Link, Returned},
+    parking::{Arrived, park, refuse_unread},
     service::Protocol,
     services::Undelivered,
     shared::Shared,
@@ -65,25 +65,18 @@ pub enum Report {
     },
 }
 
-/// What a task of the set comes to.
-enum Outcome {
-    /// The stream is gone, and nobody needs to know.
-    Over,
-    Request(Box<Arrival>),
-    /// A request could not be read.
-    Unread(ExchangeError),
-}
-
 /// Everything that runs on one connection and is not lent out.
 pub(crate) struct Exchanges {
     shared: Arc<Shared>,
     link: Arc<Link>,
-    tasks: FuturesUnordered<BoxFuture<'static, Outcome>>,
+    jobs: FuturesUnordered<Job>,
     reports: VecDeque<Report>,
     wanted: VecDeque<Protocol>,
     /// Cloned for every inbound stream of the connection, which counts them.
     places: Arc<()>,
     refusing: Arc<()>,
+    /// Streams may wait for requests outside the parking of the connection.
+    away: bool,
     upkeep: Option<Delay>,
 }
 
@@ -92,7 +85,8 @@ impl Exchanges {
         Self {
             shared,
             link,
-            tasks: FuturesUnordered::new(),
+            jobs: FuturesUnordered::new(),
+            away: false,
             reports: VecDeque::new(),
             wanted: VecDeque::new(),
             places: Arc::default(),
@@ -122,10 +116,12 @@ impl Exchanges {
             protocol,
             request_id: None,
             running: None,
+            home: Arc::clone(self.link.parking()),
+            spot: None,
             _permit: permit,
             _place: Arc::clone(&self.places),
         });
-        self.await_request(hop, seat);
+        park(hop, seat);
     }
 
     /// Drives everything. Pending only once the task is registered for all that can happen.
@@ -138,9 +134,13 @@ impl Exchanges {
             if let Some(protocol) = self.wanted.pop_front() {
                 return Poll::Ready(Work::Open(protocol));
             }
-            match self.tasks.poll_next_unpin(cx) {
-                Poll::Ready(Some(outcome)) => self.settle(outcome),
-                // The link, and every task of the set, hold the waker.
+            if let Poll::Ready(arrived) = self.link.parking().poll_next(cx) {
+                self.settle(arrived);
+                continue;
+            }
+            match self.jobs.poll_next_unpin(cx) {
+                Poll::Ready(Some(())) => {}
+                // The link, its parking, and every job hold the waker.
                 Poll::Ready(None) | Poll::Pending if self.reports.is_empty() => {
                     self.poll_upkeep(cx);
                     return Poll::Pending;
@@ -153,12 +153,7 @@ impl Exchanges {
     fn take_inbox(&mut self, cx: &Context<'_>) {
         let inbox = self.link.take(cx);
         self.wanted.extend(inbox.wanted);
-        for job in inbox.jobs {
-            self.tasks.push(Box::pin(async move {
-                job.await;
-                Outcome::Over
-            }));
-        }
+        self.jobs.extend(inbox.jobs);
         for returned in inbox.returned {
             self.welcome(returned);
         }
@@ -170,20 +165,17 @@ impl Exchanges {
         }
     }
 
-    /// Decides what becomes of a stream whose exchange is over.
+    /// Decides what becomes of a stream whose last exchange is over.
     fn welcome(&mut self, Returned { hop, mut seat }: Returned) {
         let request_id = seat.request_id.take();
-        if hop.reuse().is_ok() {
-            self.await_request(hop, seat);
-        } else if !hop.writer.encoder().is_started() {
+        if !hop.writer.encoder().is_started() {
             self.report(request_id, InboundFailure::ResponseOmitted);
             let reason = "the application did not answer".to_owned();
             self.close_with(hop, seat, Failure::Internal { reason });
         } else if hop.writer.encoder().is_complete() {
-            self.tasks.push(Box::pin(async move {
+            self.jobs.push(Box::pin(async move {
                 hop.close().await;
                 drop(seat);
-                Outcome::Over
             }));
         } else {
             // Dropping the stream resets it: a response that was cut must not look complete.
@@ -191,25 +183,11 @@ impl Exchanges {
         }
     }
 
-    fn await_request(&mut self, mut hop: Hop<Server>, mut seat: Box<InboundSeat>) {
-        seat.running = None;
-        let keep_alive = self.shared.config.keep_alive();
-        self.tasks.push(Box::pin(async move {
-            match await_request(&mut hop, keep_alive).await {
-                Ok(head) => Outcome::Request(Box::new(Arrival { head, hop, seat })),
-                Err(error) => match refuse_request(hop, seat, error).await {
-                    Some(error) => Outcome::Unread(error),
-                    None => Outcome::Over,
-                },
-            }
-        }));
-    }
-
-    fn settle(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Over => {}
-            Outcome::Unread(error) => self.report(None, InboundFailure::Request(error)),
-            Outcome::Request(arrival) => self.dispatch(*arrival),
+    /// Takes a stream out of the parking of the connection.
+    fn settle(&mut self, Arrived { read, hop, seat }: Arrived) {
+        match read {
+            Ok(head) => self.dispatch(Arrival { head, hop, seat }),
+            Err(error) => refuse_unread(hop, seat, error),
         }
     }
 
@@ -227,6 +205,9 @@ impl Exchanges {
         };
         let request_id = self.shared.ids.inbound();
         seat.request_id = Some(request_id);
+        let parking = service.parking();
+        self.away |= parking.is_some();
+        seat.home = Arc::clone(parking.unwrap_or(self.link.parking()));
         let inbound = Box::new(Inbound {
             request_id,
             service: Arc::clone(&service),
@@ -271,20 +252,18 @@ impl Exchanges {
         }
         let guard = (Arc::clone(&self.refusing), self.link.run());
         let what = "inbound streams";
-        self.tasks.push(Box::pin(async move {
+        self.jobs.push(Box::pin(async move {
             close_with(hop, Failure::NoCapacity { what }).await;
             drop(guard);
-            Outcome::Over
         }));
     }
 
     /// Answers with a failure, and ends the stream.
     fn close_with(&mut self, hop: Hop<Server>, mut seat: Box<InboundSeat>, failure: Failure) {
         seat.running.get_or_insert_with(|| self.link.run());
-        self.tasks.push(Box::pin(async move {
+        self.jobs.push(Box::pin(async move {
             close_with(hop, failure).await;
             drop(seat);
-            Outcome::Over
         }));
     }
 
@@ -318,6 +297,9 @@ impl Exchanges {
 impl Drop for Exchanges {
     fn drop(&mut self) {
         self.link.close();
+        if self.away {
+            self.shared.services.drop_streams(self.link.connection);
+        }
         self.shared.outbound.disconnected(&self.link);
     }
 }

@@ -90,6 +90,7 @@ mod local;
 mod message;
 mod outbound;
 mod outgoing;
+mod parking;
 mod payload;
 #[cfg(feature = "tokio")]
 mod proxy;

@@ -20,6 +20,7 @@ use crate::{
     hop::Hop,
     ids::InboundRequestId,
     lease::Seat,
+    parking::{Parking, Spot, park},
     service::Protocol,
 };
 
@@ -40,13 +41,14 @@ pub(crate) struct Link {
     ran: AtomicBool,
     running: AtomicUsize,
     waker: AtomicWaker,
+    parking: Arc<Parking>,
 }
 
 /// What was left for the task of the connection. Every entry stands for a stream, so their number is bounded by the
 /// limits on streams.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    /// Streams that an application has done with.
+    /// Streams that an application has done with, and that carry no more exchanges.
     pub(crate) returned: Vec<Returned>,
     /// Requests that were read elsewhere, and are to be handed out here.
     pub(crate) arrived: Vec<Arrival>,
@@ -69,6 +71,7 @@ impl Link {
             ran: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             waker: AtomicWaker::new(),
+            parking: Arc::default(),
         })
     }
 
@@ -122,6 +125,12 @@ impl Link {
         // Dropped outside the lock: streams find their way home through this very link.
         let left = mem::take(&mut *self.inbox());
         drop(left);
+        self.parking.end();
+    }
+
+    /// Where streams wait whose requests the task of the connection reads.
+    pub(crate) fn parking(&self) -> &Arc<Parking> {
+        &self.parking
     }
 
     /// Whether an exchange is running on any stream of the connection, or has been since the last upkeep: a connection
@@ -167,6 +176,10 @@ pub(crate) struct InboundSeat {
     pub(crate) request_id: Option<InboundRequestId>,
     /// Held while an exchange runs.
     pub(crate) running: Option<Running>,
+    /// Where the stream waits for its next request.
+    pub(crate) home: Arc<Parking>,
+    /// Its place there.
+    pub(crate) spot: Option<Arc<Spot>>,
     /// Counts the stream; see [`Admission`](crate::admission::Admission).
     pub(crate) _permit: Permit,
     /// Counts the stream among those of the connection.
@@ -180,7 +193,7 @@ pub(crate) struct Arrival {
     pub(crate) seat: Box<InboundSeat>,
 }
 
-/// An inbound stream that an application has done with.
+/// An inbound stream that an application has done with, and that carries no more exchanges.
 pub(crate) struct Returned {
     pub(crate) hop: Hop<Server>,
     pub(crate) seat: Box<InboundSeat>,
@@ -188,6 +201,10 @@ pub(crate) struct Returned {
 
 impl Seat<Server> for Box<InboundSeat> {
     fn returned(self, hop: Hop<Server>) {
+        if hop.reuse().is_ok() {
+            park(hop, self);
+            return;
+        }
         let link = Arc::clone(&self.link);
         link.leave(|inbox| inbox.returned.push(Returned { hop, seat: self }));
     }

@@ -11,8 +11,13 @@ use futures::{Stream, StreamExt, channel::mpsc};
 
 use crate::{
     event::ServiceTaken,
+    h1::{RequestHead, Server},
+    hop::Hop,
     inbound::{Inbound, InboundRequest},
+    link::InboundSeat,
+    parking::{Arrived, Parking, refuse_unread},
     service::ServiceName,
+    services::Service,
     shared::Shared,
 };
 
@@ -20,29 +25,39 @@ use crate::{
 ///
 /// Made by [`HttpProxyBehaviour::accept`](crate::HttpProxyBehaviour::accept). Dropping it removes the service;
 /// exchanges that have begun go on.
+///
+/// The task that polls this also reads the requests, but for the first one of every stream: those come read, and wait in
+/// a queue of [`Config::max_queued_requests`](crate::Config::max_queued_requests); what does not fit there is answered
+/// with 503. A task that polls seldom thus slows down those who send to it, and holds up neither the connections nor the
+/// other services. How many streams can wait is bounded by the limits on inbound streams.
 pub struct Requests {
+    /// The first requests of new streams.
     receiver: mpsc::Receiver<Box<Inbound>>,
-    name: ServiceName,
-    generation: u64,
+    /// Where the other streams wait.
+    parking: Arc<Parking>,
+    service: Arc<Service>,
     shared: Arc<Shared>,
+    /// Whose turn it is, so that neither kind of streams keeps the other waiting.
+    new_first: bool,
 }
 
 impl Requests {
     pub(crate) fn new(shared: Arc<Shared>, name: ServiceName) -> Result<Self, ServiceTaken> {
-        let (generation, receiver) = shared.services.add_queue(name.clone())?;
+        let (service, receiver) = shared.services.add_queue(name)?;
         shared.outbound.wake_links();
         Ok(Self {
             receiver,
-            name,
-            generation,
+            parking: service.parking().map(Arc::clone).unwrap_or_default(),
+            service,
             shared,
+            new_first: false,
         })
     }
 
     /// The name of the service.
     #[must_use]
     pub fn service(&self) -> &ServiceName {
-        &self.name
+        &self.service.name
     }
 
     #[cfg(feature = "tokio")]
@@ -51,7 +66,41 @@ impl Requests {
     }
 
     pub(crate) fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<Box<Inbound>>> {
+        self.new_first = !self.new_first;
+        if self.new_first
+            && let Poll::Ready(inbound) = self.receiver.poll_next_unpin(cx)
+        {
+            return Poll::Ready(inbound);
+        }
+        while let Poll::Ready(Arrived { read, hop, seat }) = self.parking.poll_next(cx) {
+            match read {
+                Ok(head) => return Poll::Ready(Some(self.begin(head, hop, seat))),
+                Err(error) => refuse_unread(hop, seat, error),
+            }
+        }
+        if self.new_first {
+            return Poll::Pending;
+        }
         self.receiver.poll_next_unpin(cx)
+    }
+
+    fn begin(
+        &self,
+        head: RequestHead,
+        hop: Hop<Server>,
+        mut seat: Box<InboundSeat>,
+    ) -> Box<Inbound> {
+        let request_id = self.shared.ids.inbound();
+        seat.request_id = Some(request_id);
+        seat.running = Some(seat.link.run());
+        Box::new(Inbound {
+            request_id,
+            service: Arc::clone(&self.service),
+            head,
+            hop,
+            seat,
+            config: Arc::clone(&self.shared.config),
+        })
     }
 }
 
@@ -66,11 +115,8 @@ impl Stream for Requests {
 
 impl Drop for Requests {
     fn drop(&mut self) {
-        if self
-            .shared
-            .services
-            .remove(&self.name, Some(self.generation))
-        {
+        let name = &self.service.name;
+        if self.shared.services.remove(name, Some(&self.service)) {
             self.shared.outbound.wake_links();
         }
     }
@@ -79,7 +125,7 @@ impl Drop for Requests {
 impl fmt::Debug for Requests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Requests")
-            .field("service", &self.name)
+            .field("service", &self.service.name)
             .finish_non_exhaustive()
     }
 }

@@ -9,12 +9,13 @@ use std::{
 };
 
 use futures::channel::mpsc;
-use libp2p_swarm::StreamProtocol;
+use libp2p_swarm::{ConnectionId, StreamProtocol};
 
 use crate::{
     config::Config,
     event::ServiceTaken,
     inbound::Inbound,
+    parking::Parking,
     service::{Protocol, ServiceName},
 };
 
@@ -46,7 +47,12 @@ enum Sink {
     /// The application, by swarm events.
     Events,
     /// A task, through a bounded queue.
-    Queue(Mutex<mpsc::Sender<Box<Inbound>>>),
+    Queue {
+        /// Takes the first request of every stream.
+        sender: Mutex<mpsc::Sender<Box<Inbound>>>,
+        /// Where the streams wait for those that follow.
+        parking: Arc<Parking>,
+    },
 }
 
 impl Services {
@@ -77,44 +83,57 @@ impl Services {
     pub(crate) fn add_queue(
         &self,
         name: ServiceName,
-    ) -> Result<(u64, mpsc::Receiver<Box<Inbound>>), ServiceTaken> {
+    ) -> Result<(Arc<Service>, mpsc::Receiver<Box<Inbound>>), ServiceTaken> {
         // The channel holds one more than its buffer for its only sender.
         let buffer = self.config.max_queued_requests().saturating_sub(1);
         let (sender, receiver) = mpsc::channel(buffer);
-        let generation = self.insert(name, Sink::Queue(Mutex::new(sender)))?;
-        Ok((generation, receiver))
+        let sink = Sink::Queue {
+            sender: Mutex::new(sender),
+            parking: Arc::default(),
+        };
+        Ok((self.insert(name, sink)?, receiver))
     }
 
-    fn insert(&self, name: ServiceName, sink: Sink) -> Result<u64, ServiceTaken> {
+    fn insert(&self, name: ServiceName, sink: Sink) -> Result<Arc<Service>, ServiceTaken> {
         let mut table = self.write();
         if table.services.contains_key(&name) {
             return Err(ServiceTaken(name));
         }
         let generation = self.generation.fetch_add(1, Ordering::Relaxed);
-        let service = Service {
+        let service = Arc::new(Service {
             name: name.clone(),
             withdrawn: AtomicBool::new(false),
             generation,
             sink,
-        };
-        table.services.insert(name, Arc::new(service));
+        });
+        table.services.insert(name, Arc::clone(&service));
         table.rebuild(&self.config);
-        Ok(generation)
+        Ok(service)
     }
 
-    /// Removes a service, or, with a `generation`, just the one that this generation stands for.
-    pub(crate) fn remove(&self, name: &ServiceName, generation: Option<u64>) -> bool {
+    /// Removes a service of this name, or, with `only`, just that one.
+    pub(crate) fn remove(&self, name: &ServiceName, only: Option<&Service>) -> bool {
         let mut table = self.write();
-        let found = table.services.get(name).is_some_and(|service| {
-            generation.is_none_or(|generation| generation == service.generation)
-        });
-        if found {
-            if let Some(service) = table.services.remove(name) {
-                service.withdrawn.store(true, Ordering::Release);
-            }
+        let found = table
+            .services
+            .get(name)
+            .is_some_and(|service| only.is_none_or(|only| only.generation == service.generation));
+        let removed = found.then(|| table.services.remove(name)).flatten();
+        if let Some(service) = removed {
             table.rebuild(&self.config);
+            drop(table);
+            service.withdraw();
         }
         found
+    }
+
+    /// Drops the streams of a connection that has ended.
+    pub(crate) fn drop_streams(&self, connection: ConnectionId) {
+        for service in self.read().services.values() {
+            if let Some(parking) = service.parking() {
+                parking.drop_streams(connection);
+            }
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Table> {
@@ -148,6 +167,26 @@ impl Table {
 }
 
 impl Service {
+    /// Ends the queue, and gives the streams that wait for requests back to their connections.
+    fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Release);
+        if let Sink::Queue { sender, parking } = &self.sink {
+            let sender = sender.lock();
+            sender
+                .unwrap_or_else(PoisonError::into_inner)
+                .close_channel();
+            parking.close();
+        }
+    }
+
+    /// Where streams wait for a task to read their next request; `None` where their connections do.
+    pub(crate) fn parking(&self) -> Option<&Arc<Parking>> {
+        match &self.sink {
+            Sink::Events => None,
+            Sink::Queue { parking, .. } => Some(parking),
+        }
+    }
+
     /// Whether the service is offered no longer.
     #[cfg(feature = "tokio")]
     pub(crate) fn is_withdrawn(&self) -> bool {
@@ -156,7 +195,7 @@ impl Service {
 
     /// Hands a request to the task that answers for this service.
     pub(crate) fn deliver(&self, inbound: Box<Inbound>) -> Result<(), Undelivered> {
-        let Sink::Queue(sender) = &self.sink else {
+        let Sink::Queue { sender, .. } = &self.sink else {
             return Err(Undelivered::ByEvent(inbound));
         };
         let mut sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
