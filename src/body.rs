@@ -32,7 +32,8 @@ pub struct Body {
     /// `None` once the body is over.
     source: Option<Box<dyn Source + Send>>,
     length: Option<u64>,
-    trailers: Option<Fields>,
+    /// Boxed, as few have any, and bodies move.
+    trailers: Option<Box<Fields>>,
 }
 
 impl Body {
@@ -87,7 +88,7 @@ impl Body {
     /// The trailers behind a chunked body that was read to its end (RFC 9112 section 7.1.2).
     #[must_use]
     pub fn trailers(&self) -> Option<&Fields> {
-        self.trailers.as_ref()
+        self.trailers.as_deref()
     }
 
     /// The next part of the body, of whatever size has arrived; `None` at its end.
@@ -141,7 +142,7 @@ impl Source for Body {
         };
         let more = ready!(source.poll_fill(cx))?;
         if !more {
-            self.trailers = source.take_trailers();
+            self.trailers = source.take_trailers().map(Box::new);
             self.source = None;
         }
         Poll::Ready(Ok(more))
@@ -158,7 +159,7 @@ impl Source for Body {
     }
 
     fn take_trailers(&mut self) -> Option<Fields> {
-        self.trailers.take()
+        self.trailers.take().map(|trailers| *trailers)
     }
 }
 

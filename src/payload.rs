@@ -24,14 +24,14 @@ const READ: usize = 64 * 1024;
 pub struct Payload {
     source: PayloadSource,
     length: Length,
-    trailers: Option<Fields>,
 }
 
 /// Where the bytes of a [`Payload`] come from.
 #[derive(Default)]
 pub(crate) struct PayloadSource {
     kind: Kind,
-    trailers: Option<Fields>,
+    /// Boxed, as few have any, and payloads move.
+    trailers: Option<Box<Fields>>,
 }
 
 #[derive(Default)]
@@ -72,7 +72,7 @@ impl Payload {
     #[must_use]
     pub fn with_trailers(mut self, trailers: Fields) -> Self {
         self.length = Length::Chunked;
-        self.trailers = Some(trailers);
+        self.source.trailers = Some(Box::new(trailers));
         self
     }
 
@@ -83,7 +83,6 @@ impl Payload {
                 trailers: None,
             },
             length,
-            trailers: None,
         }
     }
 
@@ -101,15 +100,12 @@ impl Payload {
             Kind::Reader { .. } | Kind::Body(_) => return None,
         };
         let mut clone = Self::new(kind, self.length);
-        clone.trailers = self.trailers.clone();
+        clone.source.trailers.clone_from(&self.source.trailers);
         Some(clone)
     }
 
     pub(crate) fn into_source(self) -> PayloadSource {
-        PayloadSource {
-            trailers: self.trailers,
-            ..self.source
-        }
+        self.source
     }
 }
 
@@ -159,10 +155,11 @@ impl Source for PayloadSource {
     }
 
     fn take_trailers(&mut self) -> Option<Fields> {
-        self.trailers.take().or_else(|| match &mut self.kind {
-            Kind::Body(body) => body.take_trailers(),
-            _ => None,
-        })
+        match (self.trailers.take(), &mut self.kind) {
+            (Some(trailers), _) => Some(*trailers),
+            (None, Kind::Body(body)) => body.take_trailers(),
+            (None, _) => None,
+        }
     }
 }
 

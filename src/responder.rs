@@ -98,17 +98,22 @@ impl Responder {
     ///
     /// The stream failed or stopped taking bytes, the source of the body failed, or the head holds fields that are
     /// not the application's to set (those of framing and of the connection).
-    pub async fn send(
+    pub fn send(
         mut self,
         response: Response<impl Into<Payload>>,
-    ) -> Result<(), ExchangeError> {
+    ) -> impl Future<Output = Result<(), ExchangeError>> + Send {
+        let head = response.head;
         let payload: Payload = response.body.into();
-        self.begin(&response.head, payload.length()).await?;
+        let length = payload.length();
         let mut source = payload.into_source();
-        let mut pump = Pump::default();
-        let writer = self.half.writer();
-        poll_fn(|cx| pump.poll(cx, &mut source, writer, Some)).await?;
-        Ok(())
+        // Not an `async fn`, whose future would have room for all of this twice: it moves into a task for each request.
+        async move {
+            self.begin(&head, length).await?;
+            let mut pump = Pump::default();
+            let writer = self.half.writer();
+            poll_fn(|cx| pump.poll(cx, &mut source, writer, Some)).await?;
+            Ok(())
+        }
     }
 
     /// Sends the head of a response whose body is written bit by bit. With [`Length::Known`] exactly so many bytes
@@ -282,5 +287,22 @@ impl AsyncWrite for BodyWriter {
 impl fmt::Debug for BodyWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BodyWriter").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of the future that a function makes.
+    fn size<A, F>(_: impl FnOnce(Responder, A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn sending_takes_little_more_room_than_what_is_sent() {
+        let sending = size(|responder, response: Response<Payload>| responder.send(response));
+        let sent = size_of::<Responder>() + size_of::<Response<Payload>>();
+        assert!(sending < sent + 256, "{sending} bytes for {sent}");
     }
 }
