@@ -41,59 +41,52 @@ impl NextRequest {
         cx: &mut Context<'_>,
         hop: &mut Hop<Server>,
     ) -> Poll<Result<RequestHead, ExchangeError>> {
-        let keep_alive = hop.reader.config().keep_alive();
         if !self.quiet {
-            let soon = QUIET.min(keep_alive);
-            match ready!(hop.reader.poll_head(cx, (Wait::KeepAlive, Some(soon)))) {
-                Err(ExchangeError::Timeout {
-                    wait: Wait::KeepAlive,
-                    ..
-                }) if soon < keep_alive => {}
-                head => return Poll::Ready(head),
+            if let Some(head) = ready!(poll_soon(cx, hop)).transpose() {
+                return Poll::Ready(head);
             }
             self.quiet = true;
-            hop.rest();
-            hop.reader.start_waiting();
+            hop.become_quiet();
         }
-        let later = keep_alive.saturating_sub(QUIET);
-        hop.reader.poll_head(cx, (Wait::KeepAlive, Some(later)))
+        poll_later(cx, hop)
     }
 }
 
 /// Waits for a request as long as one may soon follow on the last; `None` where the hop has become quiet.
 pub(crate) async fn await_soon(
     hop: &mut Hop<Server>,
-    keep_alive: Duration,
 ) -> Result<Option<RequestHead>, ExchangeError> {
     hop.begin_request();
-    if keep_alive <= QUIET {
-        return await_head(hop, keep_alive).await.map(Some);
-    }
-    match await_head(hop, QUIET).await {
-        Err(ExchangeError::Timeout {
-            wait: Wait::KeepAlive,
-            ..
-        }) => Ok(None),
-        head => head.map(Some),
-    }
+    poll_fn(|cx| poll_soon(cx, hop)).await
 }
 
 /// Waits for a request on a hop that has become quiet, and gives its buffers back meanwhile.
-pub(crate) async fn await_later(
-    hop: &mut Hop<Server>,
-    keep_alive: Duration,
-) -> Result<RequestHead, ExchangeError> {
-    hop.rest();
-    hop.reader.start_waiting();
-    await_head(hop, keep_alive.saturating_sub(QUIET)).await
+pub(crate) async fn await_later(hop: &mut Hop<Server>) -> Result<RequestHead, ExchangeError> {
+    hop.become_quiet();
+    poll_fn(|cx| poll_later(cx, hop)).await
 }
 
-async fn await_head(
+fn poll_soon(
+    cx: &mut Context<'_>,
     hop: &mut Hop<Server>,
-    patience: Duration,
-) -> Result<RequestHead, ExchangeError> {
-    let patience = (Wait::KeepAlive, Some(patience));
-    poll_fn(|cx| hop.reader.poll_head(cx, patience)).await
+) -> Poll<Result<Option<RequestHead>, ExchangeError>> {
+    let keep_alive = hop.reader.config().keep_alive();
+    let soon = QUIET.min(keep_alive);
+    match ready!(hop.reader.poll_head(cx, (Wait::KeepAlive, Some(soon)))) {
+        Err(ExchangeError::Timeout {
+            wait: Wait::KeepAlive,
+            ..
+        }) if soon < keep_alive => Poll::Ready(Ok(None)),
+        head => Poll::Ready(head.map(Some)),
+    }
+}
+
+fn poll_later(
+    cx: &mut Context<'_>,
+    hop: &mut Hop<Server>,
+) -> Poll<Result<RequestHead, ExchangeError>> {
+    let left = hop.reader.config().keep_alive().saturating_sub(QUIET);
+    hop.reader.poll_head(cx, (Wait::KeepAlive, Some(left)))
 }
 
 /// Ends a stream on which no request could be read. Its sender is told why, where that is possible. Returns what there

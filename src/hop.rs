@@ -72,4 +72,10 @@ impl Hop<Server> {
         }
         self.begin();
     }
+
+    /// The next request may be long in coming: gives back what is not needed until then, and waits anew.
+    pub(crate) fn become_quiet(&mut self) {
+        self.rest();
+        self.reader.start_waiting();
+    }
 }

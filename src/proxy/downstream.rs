@@ -1,6 +1,6 @@
 //! A hop to a client: its requests, one after the other.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{future::Future, pin::pin};
 
 use futures::future::{Either, select};
 use tokio_util::sync::CancellationToken;
@@ -38,24 +38,23 @@ pub(super) enum End {
 }
 
 /// Answers the requests of `hop`, beginning with `first` where that has been read, until `ending` is cancelled or the
-/// hop has been silent for `keep_alive`.
+/// hop has been silent for [`Config::keep_alive`](crate::Config::keep_alive).
 pub(super) async fn serve(
     mut hop: Hop<Server>,
     first: Option<RequestHead>,
     answer: &mut impl Answer,
     ending: &CancellationToken,
-    keep_alive: Duration,
 ) -> End {
     let mut ending = pin!(ending.cancelled());
     let mut next = match first {
         Some(head) => Some(Ok(Some(head))),
-        None => unless(&mut ending, await_soon(&mut hop, keep_alive)).await,
+        None => unless(&mut ending, await_soon(&mut hop)).await,
     };
     loop {
         let head = match next {
             Some(Ok(Some(head))) => head,
             Some(Ok(None)) => {
-                let later = await_later(&mut hop, keep_alive);
+                let later = await_later(&mut hop);
                 next = unless(&mut ending, later).await.map(|head| head.map(Some));
                 continue;
             }
@@ -63,7 +62,7 @@ pub(super) async fn serve(
             None => return End::Ending(hop),
         };
         // Boxed, so that a quiet hop holds no room for an exchange; and once for all requests until then.
-        let busy = Box::pin(serve_busy(hop, head, answer, &mut ending, keep_alive));
+        let busy = Box::pin(serve_busy(hop, head, answer, &mut ending));
         match busy.await {
             Ok(quiet) => hop = quiet,
             Err(end) => return end,
@@ -78,7 +77,6 @@ async fn serve_busy(
     mut head: RequestHead,
     answer: &mut impl Answer,
     mut ending: impl Future<Output = ()> + Unpin,
-    keep_alive: Duration,
 ) -> Result<Hop<Server>, End> {
     loop {
         hop = answer.answer(hop, head).await.ok_or(End::Gone)?;
@@ -86,7 +84,7 @@ async fn serve_busy(
             return Err(End::Last(hop));
         }
         answer.rest();
-        head = match unless(&mut ending, await_soon(&mut hop, keep_alive)).await {
+        head = match unless(&mut ending, await_soon(&mut hop)).await {
             Some(Ok(Some(head))) => head,
             Some(Ok(None)) => return Ok(hop),
             Some(Err(error)) => return Err(End::Unread(hop, error)),

@@ -175,8 +175,7 @@ async fn serve_stream(site: Arc<Site>, inbound: Box<Inbound>) {
         service,
         link,
     };
-    let keep_alive = site.shared.config.keep_alive();
-    let end = serve(hop, Some(head), &mut stream, &site.ending, keep_alive).await;
+    let end = serve(hop, Some(head), &mut stream, &site.ending).await;
     let Some(seat) = stream.seat else {
         return;
     };

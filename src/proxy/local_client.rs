@@ -44,12 +44,11 @@ impl LocalClient {
                 return;
             }
         };
-        let config = Arc::clone(self.settings.client.config());
-        let mut hop = Hop::<Server>::new(socket, &config);
+        let mut hop = Hop::<Server>::new(socket, self.settings.client.config());
         if !self.settings.config.half_closed_clients {
             hop.reader.end_means_gone();
         }
-        match serve(hop, None, &mut self, &ending, config.keep_alive()).await {
+        match serve(hop, None, &mut self, &ending).await {
             End::Gone => {}
             End::Last(hop) => finish(hop).await,
             End::Unread(hop, error) => self.refuse_unread(hop, &error).await,
