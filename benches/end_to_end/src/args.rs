@@ -32,6 +32,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) svg: Option<PathBuf>,
 
+    /// Writes what is printed to this file, too; if it has a place for it, only there (see benches/RESULTS.md)
+    #[arg(long)]
+    pub(crate) markdown: Option<PathBuf>,
+
     /// Gives all contenders a muxer that lets the frames of many streams leave together: an experiment
     #[arg(long)]
     pub(crate) coalesce: bool,
@@ -49,6 +53,8 @@ pub(crate) struct Args {
 pub(crate) enum Contender {
     /// Nothing: no peers at all.
     Direct,
+    /// Streams of libp2p-stream between two nodes, and neither clients nor servers around them.
+    Bare,
     /// Every TCP connection spliced onto a stream of libp2p-stream, and no HTTP understood.
     Raw,
     /// hyper at both ends of libp2p-stream, a stream and a connection to the server for every request.
@@ -65,6 +71,7 @@ impl Contender {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
+            Self::Bare => "bare stream",
             Self::Raw => "raw",
             Self::Diy => "diy",
             Self::Pool => "diy+pool",
@@ -93,12 +100,37 @@ pub(crate) enum Role {
     /// The node that takes HTTP clients
     #[command(hide = true)]
     Gateway(GatewayArgs),
+    /// The node that asks another one for bodies, without HTTP clients
+    #[command(hide = true)]
+    Requester(GatewayArgs),
+    /// A node and its peers
+    #[command(hide = true)]
+    Peers { count: usize },
+}
+
+/// Where a body goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// To who asked for it.
+    Down,
+    /// With the request.
+    Up,
+}
+
+/// How the streams of a connection are held apart.
+#[derive(Clone, Copy, Default, clap::Args)]
+pub(crate) struct MuxerArgs {
+    #[arg(long)]
+    pub(crate) coalesce: bool,
+    /// Streams of a connection at most
+    #[arg(long)]
+    pub(crate) streams: Option<usize>,
 }
 
 #[derive(clap::Args)]
 pub(crate) struct OriginArgs {
-    #[arg(long)]
-    pub(crate) coalesce: bool,
+    #[command(flatten)]
+    pub(crate) muxer: MuxerArgs,
     #[arg(value_enum)]
     pub(crate) contender: Contender,
     /// The server; without it the node answers by itself
@@ -111,8 +143,8 @@ pub(crate) struct OriginArgs {
 
 #[derive(clap::Args)]
 pub(crate) struct GatewayArgs {
-    #[arg(long)]
-    pub(crate) coalesce: bool,
+    #[command(flatten)]
+    pub(crate) muxer: MuxerArgs,
     #[arg(value_enum)]
     pub(crate) contender: Contender,
     /// The node that offers the service

@@ -1,10 +1,13 @@
 //! What can stand between HTTP clients and an HTTP server of another peer?
 
+mod bare;
 mod diy;
 mod hyper_io;
 mod ours;
+mod peers;
 mod pool;
 mod raw;
+mod requester;
 mod streams;
 
 use std::{fmt::Display, net::SocketAddr};
@@ -13,6 +16,7 @@ use anyhow::{Result, bail};
 use libp2p::Multiaddr;
 use tokio::net::{TcpListener, TcpSocket};
 
+pub(crate) use self::{peers::Hub, requester::Requester};
 use crate::args::{Contender, GatewayArgs, OriginArgs};
 
 /// Clients that have connected and were not accepted yet.
@@ -21,6 +25,7 @@ const BACKLOG: u32 = 4096;
 /// Starts the node that offers the service, and says where it is.
 pub(crate) async fn origin(args: &OriginArgs) -> Result<Multiaddr> {
     match (args.contender, args.server) {
+        (Contender::Bare, None) => bare::origin().await,
         (Contender::Raw, Some(server)) => raw::origin(server).await,
         (Contender::Diy, server) => diy::origin(server, false).await,
         (Contender::Pool, server) => diy::origin(server, true).await,
@@ -36,7 +41,7 @@ pub(crate) async fn gateway(args: &GatewayArgs) -> Result<SocketAddr> {
     let listener = listen()?;
     let address = listener.local_addr()?;
     match args.contender {
-        Contender::Direct => bail!("without peers there is no gateway"),
+        Contender::Direct | Contender::Bare => bail!("{} has no gateway", args.contender.name()),
         Contender::Raw => raw::gateway(listener, &args.origin).await?,
         Contender::Diy => diy::gateway(listener, &args.origin, false).await?,
         Contender::Pool => diy::gateway(listener, &args.origin, true).await?,

@@ -30,7 +30,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const LONGEST: u64 = 100_000_000_000;
 
 /// How long the last answers may take before they count as failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One request, and what its answer has to be.
 #[derive(Clone, Debug)]
@@ -78,8 +78,13 @@ impl Exchange {
         self
     }
 
+    /// What is sent, but for a body.
+    pub(crate) fn head(&self) -> &str {
+        &self.head
+    }
+
     /// Sends the request and reads the answer. Returns when its head came, and whether the connection goes on.
-    async fn run(&self, wire: &mut Wire) -> Result<(Instant, bool)> {
+    pub(crate) async fn run(&self, wire: &mut Wire) -> Result<(Instant, bool)> {
         wire.stream.write_all(self.head.as_bytes()).await?;
         let mut sent = 0;
         while sent < self.upload {
@@ -253,7 +258,7 @@ async fn attempt(
     Ok(())
 }
 
-async fn connect(address: SocketAddr) -> Result<Wire> {
+pub(crate) async fn connect(address: SocketAddr) -> Result<Wire> {
     let stream = TcpStream::connect(address)
         .await
         .context("cannot connect")?;

@@ -4,7 +4,7 @@
 //! load generator --TCP--> gateway --libp2p over TCP, noise, yamux--> origin --TCP--> server
 //! ```
 //!
-//! Gateway and origin are those of a *contender*: this crate, or one of the things that somebody would build without it.
+//! or, for the crate alone, only two nodes, or one with many peers. Gateway and origin are those of a *contender*: this crate, or one of the things that somebody would build without it.
 //! All are part of this program, which runs itself as all four processes. For every case the contenders take turns, round
 //! after round, so that what else the machine does hits them alike, and ratios are taken within a round.
 
@@ -12,22 +12,31 @@ mod args;
 mod cases;
 mod coalesce;
 mod contender;
+mod events;
 mod load;
+mod machine;
 mod measure;
+mod page;
 mod pattern;
 mod plot;
 mod process;
 mod relay;
 mod report;
 mod server;
+mod stand;
 mod swarm;
 mod wire;
+
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use tokio::runtime::Builder;
 
-use self::args::{Args, GatewayArgs, OriginArgs, Role};
+use self::{
+    args::{Args, GatewayArgs, OriginArgs, Role},
+    contender::{Hub, Requester},
+};
 
 fn main() -> Result<()> {
     raise_open_files();
@@ -52,16 +61,32 @@ fn main() -> Result<()> {
 
 /// Plays one part of a case until the standard input ends.
 async fn play(role: Role) -> Result<()> {
-    if let Role::Origin(OriginArgs { coalesce: true, .. })
-    | Role::Gateway(GatewayArgs { coalesce: true, .. }) = role
+    if let Role::Origin(OriginArgs { muxer, .. })
+    | Role::Gateway(GatewayArgs { muxer, .. })
+    | Role::Requester(GatewayArgs { muxer, .. }) = role
     {
-        swarm::coalesce();
+        swarm::set_muxer(muxer);
     }
     match role {
         Role::Server => process::ready(server::start().await?),
         Role::Relay { to, delay } => process::ready(relay::start(to, delay)?),
         Role::Origin(args) => process::ready(contender::origin(&args).await?),
         Role::Gateway(args) => process::ready(contender::gateway(&args).await?),
+        Role::Requester(GatewayArgs {
+            contender,
+            origin,
+            service,
+            ..
+        }) => {
+            let requester = Requester::connect(contender, &origin, &service).await?;
+            process::ready("connected");
+            return process::answer(|order| Arc::clone(&requester).obey(order)).await;
+        }
+        Role::Peers { count } => {
+            let hub = Hub::start(count).await?;
+            process::ready("connected");
+            return process::answer(|order| Arc::clone(&hub).obey(order)).await;
+        }
     }
     process::until_told().await;
     Ok(())

@@ -1,18 +1,18 @@
 //! How is a case measured? Every row in every round: set up, loaded, looked at, and ended.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::time::sleep;
 
 use crate::{
-    args::{Args, Contender},
-    cases::{self, Case, Row, Work},
-    contender::service,
-    load::{self, Exchange, Failures},
-    process::Process,
+    args::{Args, Way},
+    cases::{self, Case, LARGE, Row, Who, Work},
+    events::{self, Beside},
+    load::{self, Exchange, Failures, Load},
     report::{Metric, Report, Value},
-    server::SMALL,
+    server::{PAUSE, SMALL},
+    stand::Stand,
 };
 
 /// How long a gateway may take to settle after its clients fell silent.
@@ -20,6 +20,9 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 /// One round trip of the cases with a distance.
 const ROUND_TRIP: f64 = 0.05;
+
+/// What was measured of a row in a round.
+type Values = Vec<(Metric, f64)>;
 
 /// Measures what was asked for.
 pub(crate) async fn all(args: &Args) -> Result<()> {
@@ -30,242 +33,208 @@ pub(crate) async fn all(args: &Args) -> Result<()> {
                 .iter()
                 .any(|name| case.name.starts_with(name.as_str()))
     };
+    let cases = cases::all().into_iter().filter(wanted);
+    if args.list {
+        cases.for_each(|case| println!("{:14} {}", case.name, case.title));
+        return Ok(());
+    }
     let mut report = Report::new(args)?;
-    for mut case in cases::all().into_iter().filter(wanted) {
-        if args.list {
-            println!("{:12} {}", case.name, case.title);
-            continue;
-        }
+    let mut broken = Vec::new();
+    for mut case in cases {
         case.rows
             .retain(|row| args.only.is_empty() || args.only.contains(&row.contender));
-        let mut values = Vec::new();
-        for round in 0..args.rounds {
-            for index in 0..case.rows.len() {
-                // Not always in the same order: what follows on a heavy one might pay for it.
-                let row = (index + round) % case.rows.len();
-                eprint!(
-                    "\r{:12} round {} of {}: {:30}",
-                    case.name,
-                    round + 1,
-                    args.rounds,
-                    case.rows[row].label
-                );
-                let measured = measure(&case.rows[row], args).await;
-                let measured =
-                    measured.with_context(|| format!("{}: {}", case.name, case.rows[row].label))?;
-                values.extend(measured.into_iter().map(|(metric, value)| Value {
-                    row,
-                    round,
-                    metric,
-                    value,
-                }));
+        match rounds(&case, args).await {
+            Ok(values) => report.add(&case, &values)?,
+            // What takes an hour does not end at its first fault.
+            Err(error) => {
+                eprintln!("\n{}: {error:#}", case.name);
+                broken.push(case.name);
             }
         }
-        eprint!("\r{:60}\r", "");
-        report.add(&case, &values)?;
     }
-    report.finish()
+    ensure!(
+        broken.is_empty(),
+        "these could not be measured: {}",
+        broken.join(", ")
+    );
+    Ok(())
 }
 
-/// The processes of a row.
-struct Parts {
-    server: Process,
-    relay: Option<Process>,
-    origin: Option<Process>,
-    gateway: Option<Process>,
-}
-
-impl Parts {
-    async fn start(row: &Row, coalesce: bool) -> Result<Self> {
-        let server = start(["server"]).await?;
-        let mut parts = Self {
-            server,
-            relay: None,
-            origin: None,
-            gateway: None,
-        };
-        if row.contender == Contender::Direct {
-            return Ok(parts);
+async fn rounds(case: &Case, args: &Args) -> Result<Vec<Value>> {
+    let mut values = Vec::new();
+    for round in 0..args.rounds {
+        for index in 0..case.rows.len() {
+            // Not always in the same order: what follows on a heavy one might pay for it.
+            let row = (index + round) % case.rows.len();
+            let setting = &case.rows[row];
+            eprint!(
+                "\r{:14} round {} of {}: {:50}",
+                case.name,
+                round + 1,
+                args.rounds,
+                setting.label
+            );
+            let mut stand = Stand::start(setting, args.coalesce).await?;
+            let measured = measure(setting, &mut stand, args).await;
+            let measured = measured.with_context(|| setting.label.clone())?;
+            stand.stop().await?;
+            values.extend(measured.into_iter().map(|(metric, value)| Value {
+                row,
+                round,
+                metric,
+                value,
+            }));
         }
-        let extra = coalesce.then_some("--coalesce");
-        let name = clap_name(row.contender);
-        let services = row.stand.services.to_string();
-        let mut args = vec!["origin", &name, "--services", &services];
-        if !row.stand.without_server {
-            args.extend(["--server", parts.server.address()]);
-        }
-        args.extend(extra);
-        let origin = start(args).await?;
-        let mut address = origin.address().to_owned();
-        parts.origin = Some(origin);
-        if let Some(delay) = row.stand.delay {
-            let (near, relay) = far(&address, delay).await?;
-            address = near;
-            parts.relay = Some(relay);
-        }
-        let service = service(row.stand.services);
-        parts.gateway = Some(
-            start(
-                ["gateway", &name, &address, &service]
-                    .into_iter()
-                    .chain(extra),
-            )
-            .await?,
-        );
-        Ok(parts)
     }
-
-    /// Where the clients connect to.
-    fn address(&self) -> Result<SocketAddr> {
-        Ok(self
-            .gateway
-            .as_ref()
-            .unwrap_or(&self.server)
-            .address()
-            .parse()?)
-    }
-
-    /// What gateway and origin have used.
-    fn each(&self, what: impl Fn(&Process) -> std::io::Result<f64>) -> Result<[f64; 2]> {
-        let of = |process: &Option<Process>| process.as_ref().map_or(Ok(0.0), &what);
-        Ok([of(&self.gateway)?, of(&self.origin)?])
-    }
-
-    /// The CPU time of gateway and origin between two looks, in microseconds for each of `count`.
-    fn per(&self, before: [f64; 2], after: [f64; 2], count: f64) -> [f64; 2] {
-        [0, 1].map(|part| (after[part] - before[part]) * 1e6 / count.max(1.0))
-    }
-
-    async fn stop(self) -> Result<()> {
-        for process in [self.gateway, self.origin, self.relay, Some(self.server)]
-            .into_iter()
-            .flatten()
-        {
-            process.stop().await?;
-        }
-        Ok(())
-    }
-}
-
-async fn start<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Process> {
-    let args: Vec<_> = args.into_iter().map(str::to_owned).collect();
-    Process::start(&args).await
-}
-
-/// Puts a distance before the node at `address`, and says how it is reached then.
-async fn far(address: &str, delay: Duration) -> Result<(String, Process)> {
-    let mut parts: Vec<_> = address.split('/').collect();
-    let to = format!("{}:{}", parts[2], parts[4]);
-    let delay = delay.as_millis().to_string();
-    let relay = start(["relay", &to, &delay]).await?;
-    let port = relay
-        .address()
-        .rsplit(':')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
-    parts[4] = &port;
-    Ok((parts.join("/"), relay))
-}
-
-/// How a contender is written on the command line.
-fn clap_name(contender: Contender) -> String {
-    use clap::ValueEnum;
-    contender
-        .to_possible_value()
-        .map(|value| value.get_name().to_owned())
-        .unwrap_or_default()
-}
-
-async fn measure(row: &Row, args: &Args) -> Result<Vec<(Metric, f64)>> {
-    let parts = Parts::start(row, args.coalesce).await?;
-    let values = work(row, &parts, args).await?;
-    parts.stop().await?;
+    eprint!("\r{:80}\r", "");
     Ok(values)
 }
 
-async fn work(row: &Row, parts: &Parts, args: &Args) -> Result<Vec<(Metric, f64)>> {
-    let address = parts.address()?;
-    let small = Exchange::get("/small", SMALL);
+async fn measure(row: &Row, stand: &mut Stand, args: &Args) -> Result<Values> {
     match &row.work {
-        Work::Requests(load) => {
-            let length = Duration::from_secs_f64(args.seconds);
-            let seen = load
-                .run(address, length, || parts.each(Process::cpu))
-                .await?;
-            let cpu = parts.per(seen.before, seen.after, seen.requests);
-            let values = [
-                (Metric::Rate, seen.requests / seen.seconds),
-                (Metric::P50, seen.p50),
-                (Metric::P99, seen.p99),
-                (Metric::Failed, failed(row, &seen.failures)),
-                (Metric::Unfairness, seen.unfairness),
-                (Metric::GatewayCpu, cpu[0]),
-                (Metric::OriginCpu, cpu[1]),
-                (Metric::Cpu, cpu[0] + cpu[1]),
-            ];
-            Ok(values.to_vec())
-        }
+        Work::Requests(load) => requests(row, load, stand, args.seconds).await,
         Work::Bulk {
             exchange,
             bytes,
             at_once,
-        } => {
-            let before = parts.each(Process::cpu)?;
-            let (moments, failures) =
-                load::at_once(address, Some(&small), exchange, *at_once).await?;
-            let after = parts.each(Process::cpu)?;
-            let last = moments.iter().map(|moments| moments.last).max();
-            let megabytes = (*bytes * moments.len() as u64) as f64 / 1e6;
-            let cpu = parts.per(before, after, megabytes);
-            Ok(vec![
-                (
-                    Metric::Speed,
-                    megabytes / last.unwrap_or(Duration::MAX).as_secs_f64(),
-                ),
-                (Metric::Failed, failed(row, &failures)),
-                (Metric::GatewayCpu, cpu[0]),
-                (Metric::OriginCpu, cpu[1]),
-            ])
-        }
-        Work::Idle { clients } => {
-            // What the first ones cost is not what each costs.
-            let first = load::idle(address, &small, 10).await?;
-            sleep(SETTLE).await;
-            let before = parts.each(Process::memory)?;
-            let others = load::idle(address, &small, *clients).await?;
-            sleep(SETTLE).await;
-            let after = parts.each(Process::memory)?;
-            drop((first, others));
-            let each = [0, 1].map(|part| (after[part] - before[part]) / 1024.0 / *clients as f64);
-            Ok(vec![
-                (Metric::GatewayMemory, each[0]),
-                (Metric::OriginMemory, each[1]),
-            ])
-        }
-        Work::Burst { requests } => {
-            // The connection between the peers is warm, and nothing else.
-            drop(load::idle(address, &small, 1).await?);
-            sleep(SETTLE).await;
-            let (moments, failures) = load::at_once(address, None, &small, *requests).await?;
-            let mut trips: Vec<_> = moments
-                .iter()
-                .map(|moments| moments.first.as_secs_f64() / ROUND_TRIP)
-                .collect();
-            trips.sort_by(f64::total_cmp);
-            Ok(vec![
-                (
-                    Metric::MedianFirstByte,
-                    trips.get(trips.len() / 2).copied().unwrap_or(f64::INFINITY),
-                ),
-                (
-                    Metric::LastFirstByte,
-                    trips.last().copied().unwrap_or(f64::INFINITY),
-                ),
-                (Metric::Failed, failed(row, &failures)),
-            ])
-        }
+        } => bulk(row, stand, exchange, *bytes, *at_once).await,
+        Work::Carry {
+            way,
+            bytes,
+            at_once,
+        } => carry(stand, *way, *bytes, *at_once).await,
+        Work::Events { beside } => events(stand, *beside, args.seconds).await,
+        Work::Peers { who, .. } => peers(stand, *who, args.seconds).await,
+        Work::Idle { clients } => idle(stand, *clients).await,
+        Work::Burst { requests } => burst(row, stand, *requests).await,
     }
+}
+
+async fn requests(row: &Row, load: &Load, stand: &Stand, seconds: f64) -> Result<Values> {
+    let length = Duration::from_secs_f64(seconds);
+    let seen = load.run(stand.address()?, length, || stand.used()).await?;
+    let each = seen.after.each_since(&seen.before, seen.requests);
+    Ok(vec![
+        (Metric::Rate, seen.requests / seen.seconds),
+        (Metric::P50, seen.p50),
+        (Metric::P99, seen.p99),
+        (Metric::Failed, failed(row, &seen.failures)),
+        (Metric::Unfairness, seen.unfairness),
+        (Metric::GatewayCpu, each.gateway),
+        (Metric::OriginCpu, each.origin),
+        (Metric::Cpu, each.gateway + each.origin),
+        (Metric::ServerCpu, each.server),
+        (Metric::LoadCpu, each.load),
+    ])
+}
+
+async fn bulk(
+    row: &Row,
+    stand: &Stand,
+    exchange: &Exchange,
+    bytes: u64,
+    at_once: usize,
+) -> Result<Values> {
+    let before = stand.used()?;
+    let (moments, failures) =
+        load::at_once(stand.address()?, Some(&small()), exchange, at_once).await?;
+    let last = moments.iter().map(|moments| moments.last).max();
+    let megabytes = (bytes * moments.len() as u64) as f64 / 1e6;
+    let each = stand.used()?.each_since(&before, megabytes);
+    let seconds = last.unwrap_or(Duration::MAX).as_secs_f64();
+    Ok(vec![
+        (Metric::Speed, megabytes / seconds),
+        (Metric::Failed, failed(row, &failures)),
+        (Metric::GatewayCpu, each.gateway),
+        (Metric::OriginCpu, each.origin),
+    ])
+}
+
+async fn carry(stand: &mut Stand, way: Way, bytes: u64, at_once: usize) -> Result<Values> {
+    let way = match way {
+        Way::Down => "down",
+        Way::Up => "up",
+    };
+    // The streams are open and have carried something, as they have where HTTP clients ask for bodies.
+    stand.ask(&format!("{way} {SMALL} {at_once}")).await?;
+    let before = stand.used()?;
+    let answer = stand.ask(&format!("{way} {bytes} {at_once}")).await?;
+    let seconds: f64 = answer.parse()?;
+    let megabytes = (bytes * at_once as u64) as f64 / 1e6;
+    let each = stand.used()?.each_since(&before, megabytes);
+    Ok(vec![
+        (Metric::Speed, megabytes / seconds),
+        (Metric::GatewayCpu, each.gateway),
+        (Metric::OriginCpu, each.origin),
+    ])
+}
+
+async fn events(stand: &Stand, beside: Beside, seconds: f64) -> Result<Values> {
+    let count = (seconds / PAUSE.as_secs_f64()) as u64;
+    let large = Exchange::get(&format!("/length/{LARGE}"), LARGE);
+    let mut gaps = events::gaps(stand.address()?, count.max(2), beside, &large).await?;
+    gaps.sort_unstable();
+    let millis = |gap: Option<&Duration>| gap.map_or(f64::INFINITY, |gap| gap.as_secs_f64() * 1e3);
+    Ok(vec![
+        (Metric::P99Gap, millis(gaps.get(gaps.len() * 99 / 100))),
+        (Metric::WorstGap, millis(gaps.last())),
+    ])
+}
+
+async fn peers(stand: &mut Stand, who: Who, seconds: f64) -> Result<Values> {
+    let who = match who {
+        Who::One => "one",
+        Who::All => "all",
+        Who::Asks => "asks",
+    };
+    stand.ask(&format!("{who} 0.5")).await?;
+    let before = stand.used()?;
+    let answer = stand.ask(&format!("{who} {seconds}")).await?;
+    let (requests, seconds) = answer.split_once(' ').context("not an answer")?;
+    let (requests, seconds): (f64, f64) = (requests.parse()?, seconds.parse()?);
+    let each = stand.used()?.each_since(&before, requests);
+    Ok(vec![
+        (Metric::Rate, requests / seconds),
+        (Metric::Cpu, each.gateway),
+    ])
+}
+
+async fn idle(stand: &Stand, clients: usize) -> Result<Values> {
+    // What the first ones cost is not what each costs.
+    let first = load::idle(stand.address()?, &small(), 10).await?;
+    sleep(SETTLE).await;
+    let before = stand.memory()?;
+    let others = load::idle(stand.address()?, &small(), clients).await?;
+    sleep(SETTLE).await;
+    let after = stand.memory()?;
+    drop((first, others));
+    let each = [0, 1].map(|part| (after[part] - before[part]) / 1024.0 / clients as f64);
+    Ok(vec![
+        (Metric::GatewayMemory, each[0]),
+        (Metric::OriginMemory, each[1]),
+    ])
+}
+
+async fn burst(row: &Row, stand: &Stand, requests: usize) -> Result<Values> {
+    // The connection between the peers is warm, and nothing else.
+    drop(load::idle(stand.address()?, &small(), 1).await?);
+    sleep(SETTLE).await;
+    let (moments, failures) = load::at_once(stand.address()?, None, &small(), requests).await?;
+    let mut trips: Vec<_> = moments
+        .iter()
+        .map(|moments| moments.first.as_secs_f64() / ROUND_TRIP)
+        .collect();
+    trips.sort_by(f64::total_cmp);
+    let of = |trips: Option<&f64>| trips.copied().unwrap_or(f64::INFINITY);
+    Ok(vec![
+        (Metric::MedianFirstByte, of(trips.get(trips.len() / 2))),
+        (Metric::LastFirstByte, of(trips.last())),
+        (Metric::Failed, failed(row, &failures)),
+    ])
+}
+
+fn small() -> Exchange {
+    Exchange::get("/small", SMALL)
 }
 
 /// How many requests failed. Tells why, too.

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use crate::{
     args::Args,
     cases::Case,
+    page::Page,
     plot::{Curve, Panel, draw},
 };
 
@@ -28,6 +29,10 @@ pub(crate) enum Metric {
     GatewayCpu,
     OriginCpu,
     Cpu,
+    ServerCpu,
+    LoadCpu,
+    P99Gap,
+    WorstGap,
     Unfairness,
     GatewayMemory,
     OriginMemory,
@@ -46,6 +51,10 @@ impl Metric {
             Self::GatewayCpu => "gateway CPU us",
             Self::OriginCpu => "origin CPU us",
             Self::Cpu => "CPU us",
+            Self::ServerCpu => "server CPU us",
+            Self::LoadCpu => "load CPU us",
+            Self::P99Gap => "p99 gap ms",
+            Self::WorstGap => "worst gap ms",
             Self::Unfairness => "median/slowest client",
             Self::GatewayMemory => "gateway KiB",
             Self::OriginMemory => "origin KiB",
@@ -89,10 +98,23 @@ pub(crate) struct Value {
 }
 
 /// Writes the report to the standard output, and the numbers where they were asked for.
+///
+/// After every case, so that what was measured before a fault is not lost.
 pub(crate) struct Report {
     csv: Option<File>,
     svg: Option<PathBuf>,
+    page: Option<Page>,
     panels: Vec<Panel>,
+}
+
+/// How far a goal was reached.
+pub(crate) struct Verdict {
+    /// Whose, and divided by what.
+    pub(crate) what: String,
+    /// The figure with its spread.
+    pub(crate) figure: String,
+    pub(crate) bound: String,
+    pub(crate) reached: bool,
 }
 
 impl Report {
@@ -109,6 +131,7 @@ impl Report {
         Ok(Self {
             csv,
             svg: args.svg.clone(),
+            page: args.markdown.clone().map(|path| Page::new(path, args)),
             panels: Vec::new(),
         })
     }
@@ -116,41 +139,51 @@ impl Report {
     /// Reports one case.
     pub(crate) fn add(&mut self, case: &Case, values: &[Value]) -> Result<()> {
         if let Some(csv) = &mut self.csv {
-            for Value {
-                row,
-                round,
-                metric,
-                value,
-            } in values
-            {
-                let label = &case.rows[*row].label;
-                writeln!(
-                    csv,
-                    "{},\"{label}\",{round},\"{}\",{value}",
-                    case.name,
-                    metric.name()
-                )?;
-            }
+            write_values(csv, case, values)?;
         }
-        println!("## {}: {}\n", case.name, case.title);
-        print!("{}", table(case, values));
-        for goal in &case.goals {
-            if let Some(line) = check(case, values, goal) {
-                println!("- {line}");
-            }
+        let table = table(case, values);
+        let goals = case.goals.iter();
+        let verdicts: Vec<_> = goals.filter_map(|goal| check(case, values, goal)).collect();
+        println!("## {}: {}\n\n{table}", case.name, case.title);
+        for verdict in &verdicts {
+            let Verdict {
+                what,
+                figure,
+                bound,
+                reached,
+            } = verdict;
+            let reached = if *reached { "reached" } else { "NOT REACHED" };
+            println!("- {what}: {figure}, {bound}: {reached}");
         }
         println!();
+        if let Some(page) = &mut self.page {
+            page.add(case, &table, &verdicts)?;
+        }
         self.panels.extend(panel(case, values));
-        Ok(())
-    }
-
-    /// Draws the curves.
-    pub(crate) fn finish(self) -> Result<()> {
-        if let Some(svg) = self.svg {
+        if let Some(svg) = &self.svg {
             fs::write(svg, draw(&self.panels)).context("cannot write the SVG file")?;
         }
         Ok(())
     }
+}
+
+fn write_values(csv: &mut File, case: &Case, values: &[Value]) -> Result<()> {
+    for Value {
+        row,
+        round,
+        metric,
+        value,
+    } in values
+    {
+        let label = &case.rows[*row].label;
+        writeln!(
+            csv,
+            "{},\"{label}\",{round},\"{}\",{value}",
+            case.name,
+            metric.name()
+        )?;
+    }
+    Ok(())
 }
 
 fn table(case: &Case, values: &[Value]) -> String {
@@ -173,7 +206,7 @@ fn table(case: &Case, values: &[Value]) -> String {
             );
         }
     }
-    out.push_str("\n\n");
+    out.push_str("\n");
     out
 }
 
@@ -182,19 +215,18 @@ fn panel(case: &Case, values: &[Value]) -> Option<Panel> {
     let mut curves: Vec<Curve> = Vec::new();
     for (row, setting) in case.rows.iter().enumerate() {
         let rate = median(&of(values, row, Metric::Rate));
-        let (Some(point), Some(rate)) = (setting.point, rate) else {
+        let (Some((name, point)), Some(rate)) = (&setting.point, rate) else {
             continue;
         };
-        let name = setting.contender.name();
-        let known = curves.iter().position(|curve| curve.name == name);
+        let known = curves.iter().position(|curve| curve.name == *name);
         let index = known.unwrap_or_else(|| {
             curves.push(Curve {
-                name: name.to_owned(),
+                name: name.clone(),
                 points: Vec::new(),
             });
             curves.len() - 1
         });
-        curves[index].points.push((point, rate));
+        curves[index].points.push((*point, rate));
     }
     (!curves.is_empty()).then(|| Panel {
         title: case.title.clone(),
@@ -203,7 +235,7 @@ fn panel(case: &Case, values: &[Value]) -> Option<Panel> {
 }
 
 /// Says how far a goal was reached; `None` where what it is about was not measured.
-fn check(case: &Case, values: &[Value], goal: &Goal) -> Option<String> {
+fn check(case: &Case, values: &[Value], goal: &Goal) -> Option<Verdict> {
     let find = |label: &str| case.rows.iter().position(|row| row.label == label);
     let ours = of(values, find(&goal.of)?, goal.metric);
     let others: Option<Vec<_>> = goal
@@ -233,18 +265,17 @@ fn check(case: &Case, values: &[Value], goal: &Goal) -> Option<String> {
         Bound::AtLeast(bound) => middle >= bound,
         Bound::AtMost(bound) => middle <= bound,
     };
-    let verdict = if reached { "reached" } else { "NOT REACHED" };
     let than = match goal.than.as_slice() {
         [] => String::new(),
         [one] => format!(" / {one}"),
         several => format!(" / the best of {}", several.join(", ")),
     };
-    let spread = spread(&ratios, |ratio| format!("{ratio:.2}"));
-    let name = goal.metric.name();
-    Some(format!(
-        "{}{than}, {name}: {spread}, {word} {bound}: {verdict}",
-        goal.of
-    ))
+    Some(Verdict {
+        what: format!("{}{than}, {}", goal.of, goal.metric.name()),
+        figure: spread(&ratios, |ratio| format!("{ratio:.2}")),
+        bound: format!("{word} {bound}"),
+        reached,
+    })
 }
 
 /// The values of a row, in the order of the rounds.

@@ -1,11 +1,12 @@
 //! What stands behind the origin? An HTTP server that does as little as possible.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpSocket, TcpStream},
+    time::interval,
 };
 
 use crate::{
@@ -19,10 +20,16 @@ pub(crate) const SMALL: u64 = 1024;
 /// What a chunked answer is made of.
 const CHUNK: u64 = 16 * 1024;
 
+/// The length of an event.
+pub(crate) const EVENT: u64 = 64;
+
+/// What lies between two events.
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
+
 /// Starts to serve, and says where.
 ///
-/// `GET /small` is answered by 1 KiB, `GET /length/$n` and `GET /chunked/$n` by so many bytes, and `POST` by the small
-/// answer if its body was as it should be.
+/// `GET /small` is answered by 1 KiB, `GET /length/$n` and `GET /chunked/$n` by so many bytes, `GET /events/$n` by so many
+/// events, and `POST` by the small answer if its body was as it should be.
 pub(crate) async fn start() -> Result<SocketAddr> {
     let socket = TcpSocket::new_v4()?;
     socket.bind("127.0.0.1:0".parse()?)?;
@@ -76,6 +83,8 @@ async fn serve(stream: TcpStream) -> Result<()> {
             wire.stream.write_all(&small).await?;
         } else if let Some(length) = target.strip_prefix("/chunked/") {
             chunked(&mut wire.stream, length.parse()?).await?;
+        } else if let Some(count) = target.strip_prefix("/events/") {
+            events(&mut wire.stream, count.parse()?).await?;
         } else {
             match asked(&target) {
                 Some(Length::Known(SMALL)) => wire.stream.write_all(&small).await?,
@@ -120,4 +129,17 @@ async fn chunked(stream: &mut TcpStream, length: u64) -> Result<()> {
     }
     out.extend_from_slice(b"0\r\n\r\n");
     Ok(stream.write_all(&out).await?)
+}
+
+/// Events at even intervals, each a chunk.
+async fn events(stream: &mut TcpStream, count: u64) -> Result<()> {
+    stream.write_all(head(Length::Chunked).as_bytes()).await?;
+    let mut pauses = interval(PAUSE);
+    for number in 0..count {
+        pauses.tick().await;
+        let event = piece(number * EVENT, EVENT);
+        let chunk = [b"40\r\n", event, b"\r\n"].concat();
+        stream.write_all(&chunk).await?;
+    }
+    Ok(stream.write_all(b"0\r\n\r\n").await?)
 }

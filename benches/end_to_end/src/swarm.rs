@@ -1,14 +1,13 @@
-//! What do the nodes of all contenders have in common? TCP without delay, noise, yamux, and a connection that stays.
+//! What do the nodes of all contenders have in common? TCP without delay or memory, noise, yamux, and a connection that
+//! stays.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::{sync::OnceLock, time::Duration};
 
 use anyhow::{Context, Result};
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Swarm, SwarmBuilder,
+    Multiaddr, PeerId, Swarm, SwarmBuilder, Transport as _,
+    core::{transport::MemoryTransport, upgrade::Version},
     identity::Keypair,
     multiaddr::Protocol,
     noise,
@@ -16,48 +15,80 @@ use libp2p::{
     tcp, yamux,
 };
 
-use crate::coalesce::Coalescing;
+use crate::{args::MuxerArgs, coalesce::Coalescing};
 
-/// Whether frames are to leave together: see [`coalesce`](crate::coalesce).
-static COALESCE: AtomicBool = AtomicBool::new(false);
+/// The muxers of all nodes of this process; as yamux comes, if it is not set.
+static MUXER: OnceLock<MuxerArgs> = OnceLock::new();
 
-/// Has the frames of all nodes of this process leave together.
-pub(crate) fn coalesce() {
-    COALESCE.store(true, Ordering::Relaxed);
+/// Sets the muxers of all nodes of this process.
+pub(crate) fn set_muxer(args: MuxerArgs) {
+    // Each process plays one part, and sets it once.
+    let _ = MUXER.set(args);
+}
+
+/// What a node listens on and dials over.
+#[derive(Clone, Copy)]
+pub(crate) enum Transport {
+    Tcp,
+    /// Within this process.
+    Memory,
 }
 
 /// A node that runs `behaviour`.
 pub(crate) fn new<B: NetworkBehaviour>(
-    streams: Option<usize>,
+    transport: Transport,
     behaviour: impl FnOnce(&Keypair) -> B,
 ) -> Result<Swarm<B>> {
-    let coalesce = COALESCE.load(Ordering::Relaxed);
-    let muxer = move || {
+    let muxer = || {
+        let args = MUXER.get().copied().unwrap_or_default();
         let mut config = yamux::Config::default();
-        if let Some(streams) = streams {
+        if let Some(streams) = args.streams {
             config.set_max_num_streams(streams);
         }
         Coalescing {
             muxer: config,
-            wanted: coalesce,
+            wanted: args.coalesce,
         }
     };
-    let swarm = SwarmBuilder::with_new_identity()
-        .with_tokio()
-        .with_tcp(
-            tcp::Config::default().nodelay(true),
-            noise::Config::new,
-            muxer,
-        )?
-        .with_behaviour(behaviour)?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
-        .build();
+    let builder = SwarmBuilder::with_new_identity().with_tokio();
+    let settings = |config: libp2p::swarm::Config| {
+        config.with_idle_connection_timeout(Duration::from_secs(3600))
+    };
+    let swarm = match transport {
+        Transport::Tcp => builder
+            .with_tcp(
+                tcp::Config::default().nodelay(true),
+                noise::Config::new,
+                muxer,
+            )?
+            .with_behaviour(behaviour)?
+            .with_swarm_config(settings)
+            .build(),
+        Transport::Memory => builder
+            .with_other_transport(|key| {
+                let upgraded = MemoryTransport::default()
+                    .upgrade(Version::V1)
+                    .authenticate(noise::Config::new(key)?)
+                    .multiplex(muxer());
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(upgraded)
+            })?
+            .with_behaviour(behaviour)?
+            .with_swarm_config(settings)
+            .build(),
+    };
     Ok(swarm)
 }
 
 /// Opens a listener, and says where, with the peer id.
-pub(crate) async fn listen<B: NetworkBehaviour>(swarm: &mut Swarm<B>) -> Result<Multiaddr> {
-    swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse()?)?;
+pub(crate) async fn listen<B: NetworkBehaviour>(
+    swarm: &mut Swarm<B>,
+    transport: Transport,
+) -> Result<Multiaddr> {
+    let address = match transport {
+        Transport::Tcp => "/ip4/127.0.0.1/tcp/0",
+        Transport::Memory => "/memory/0",
+    };
+    swarm.listen_on(address.parse()?)?;
     loop {
         if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
             return Ok(address.with(Protocol::P2p(*swarm.local_peer_id())));

@@ -93,13 +93,23 @@ impl Wire {
 
     /// Reads a body and compares it with the pattern. Returns its length.
     pub(crate) async fn body(&mut self, length: Length) -> Result<u64> {
+        self.watched_body(length, |_| {}).await
+    }
+
+    /// The same, and tells `watch` how long the body is so far at every piece of it.
+    pub(crate) async fn watched_body(
+        &mut self,
+        length: Length,
+        mut watch: impl FnMut(u64),
+    ) -> Result<u64> {
         let mut check = Check::default();
         match length {
-            Length::Known(length) => self.data(length, &mut check).await?,
-            Length::Chunked => self.chunks(&mut check).await?,
+            Length::Known(length) => self.data(length, &mut check, &mut watch).await?,
+            Length::Chunked => self.chunks(&mut check, &mut watch).await?,
             Length::UntilClose => {
                 while self.start < self.end || self.fill().await? {
                     self.take(u64::MAX, &mut check)?;
+                    watch(check.length());
                 }
             }
         }
@@ -115,7 +125,12 @@ impl Wire {
         Ok(())
     }
 
-    async fn data(&mut self, mut left: u64, check: &mut Check) -> Result<()> {
+    async fn data(
+        &mut self,
+        mut left: u64,
+        check: &mut Check,
+        watch: &mut impl FnMut(u64),
+    ) -> Result<()> {
         while left > 0 {
             if self.start == self.end {
                 ensure!(
@@ -124,11 +139,12 @@ impl Wire {
                 );
             }
             left -= self.take(left, check)?;
+            watch(check.length());
         }
         Ok(())
     }
 
-    async fn chunks(&mut self, check: &mut Check) -> Result<()> {
+    async fn chunks(&mut self, check: &mut Check, watch: &mut impl FnMut(u64)) -> Result<()> {
         loop {
             let size = loop {
                 match httparse::parse_chunk_size(&self.buffer[self.start..self.end]) {
@@ -142,7 +158,7 @@ impl Wire {
                     Err(_) => bail!("an invalid chunk size"),
                 }
             };
-            self.data(size, check).await?;
+            self.data(size, check, watch).await?;
             // No trailers are sent here: the line end of a chunk, or the empty line behind the last one.
             while self.end - self.start < 2 {
                 ensure!(self.fill().await?, "closed behind a chunk");

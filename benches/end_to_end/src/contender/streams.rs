@@ -5,13 +5,9 @@ use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol};
 use libp2p_stream::{Behaviour, Control, IncomingStreams};
 
-use crate::swarm;
+use crate::swarm::{self, Transport};
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/x/http/bench");
-
-/// Streams of a connection at most: yamux ends it at 512 otherwise, which is far less than these open. With 256 KiB of
-/// window each, 4,096 is the most that its windows allow.
-const STREAMS: usize = 4096;
 
 /// Opens streams to one peer.
 #[derive(Clone)]
@@ -23,7 +19,7 @@ pub(super) struct Opener {
 impl Opener {
     /// Connects to the node at `address`.
     pub(super) async fn connect(address: &Multiaddr) -> Result<Self> {
-        let mut swarm = swarm::new(Some(STREAMS), |_| Behaviour::new())?;
+        let mut swarm = swarm::new(Transport::Tcp, |_| Behaviour::new())?;
         let control = swarm.behaviour().new_control();
         let peer = swarm::connect(&mut swarm, address).await?;
         swarm::run(swarm);
@@ -39,9 +35,9 @@ impl Opener {
 
 /// Starts a node, and hands every stream to `serve`. Says where the node is.
 pub(super) async fn accept(mut serve: impl FnMut(Stream) + Send + 'static) -> Result<Multiaddr> {
-    let mut swarm = swarm::new(Some(STREAMS), |_| Behaviour::new())?;
+    let mut swarm = swarm::new(Transport::Tcp, |_| Behaviour::new())?;
     let mut streams: IncomingStreams = swarm.behaviour().new_control().accept(PROTOCOL)?;
-    let address = swarm::listen(&mut swarm).await?;
+    let address = swarm::listen(&mut swarm, Transport::Tcp).await?;
     swarm::run(swarm);
     tokio::spawn(async move {
         while let Some((_, stream)) = streams.next().await {
