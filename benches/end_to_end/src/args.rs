@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) markdown: Option<PathBuf>,
 
-    /// Gives all contenders a muxer that lets the frames of many streams leave together: an experiment
+    /// Gives all contenders the multiplexer of this crate, which lets the frames of many streams leave together
     #[arg(long)]
     pub(crate) coalesce: bool,
 
@@ -79,6 +79,10 @@ impl Contender {
             Self::OursEvents => "ours, events",
         }
     }
+
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Self::Ours | Self::OursEvents)
+    }
 }
 
 /// One process of a case. Started by this program itself.
@@ -105,7 +109,11 @@ pub(crate) enum Role {
     Requester(GatewayArgs),
     /// A node and its peers
     #[command(hide = true)]
-    Peers { count: usize },
+    Peers {
+        #[command(flatten)]
+        muxer: MuxerArgs,
+        count: usize,
+    },
 }
 
 /// Where a body goes.

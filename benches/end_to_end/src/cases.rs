@@ -48,6 +48,8 @@ pub(crate) struct Stand {
     /// How many streams a connection may have, if not as many as usual: yamux then lets the windows of its streams grow
     /// less, or not at all.
     pub(crate) streams: Option<usize>,
+    /// Whether the multiplexers are those of this crate, which its own nodes have if nothing else is said.
+    pub(crate) coalesce: Option<bool>,
 }
 
 impl Default for Stand {
@@ -57,6 +59,7 @@ impl Default for Stand {
             delay: None,
             services: 1,
             streams: None,
+            coalesce: None,
         }
     }
 }

@@ -10,7 +10,6 @@
 
 mod args;
 mod cases;
-mod coalesce;
 mod contender;
 mod events;
 mod load;
@@ -63,7 +62,8 @@ fn main() -> Result<()> {
 async fn play(role: Role) -> Result<()> {
     if let Role::Origin(OriginArgs { muxer, .. })
     | Role::Gateway(GatewayArgs { muxer, .. })
-    | Role::Requester(GatewayArgs { muxer, .. }) = role
+    | Role::Requester(GatewayArgs { muxer, .. })
+    | Role::Peers { muxer, .. } = role
     {
         swarm::set_muxer(muxer);
     }
@@ -82,7 +82,7 @@ async fn play(role: Role) -> Result<()> {
             process::ready("connected");
             return process::answer(|order| Arc::clone(&requester).obey(order)).await;
         }
-        Role::Peers { count } => {
+        Role::Peers { count, .. } => {
             let hub = Hub::start(count).await?;
             process::ready("connected");
             return process::answer(|order| Arc::clone(&hub).obey(order)).await;

@@ -38,8 +38,15 @@ impl Stand {
             origin: None,
             gateway: None,
         };
+        let coalesce = coalesce || row.stand.coalesce.unwrap_or(row.contender.is_ours());
+        let streams = row.stand.streams;
+        let streams = streams.map(|streams| format!("--streams={streams}"));
+        let muxer = coalesce.then_some("--coalesce").into_iter();
+        let muxer = muxer.chain(streams.as_deref());
         if let Work::Peers { count, .. } = row.work {
-            stand.gateway = Some(start(["peers", &count.to_string()]).await?);
+            let count = count.to_string();
+            let args = ["peers", &count].into_iter().chain(muxer);
+            stand.gateway = Some(start(args).await?);
             return Ok(stand);
         }
         let between_nodes = matches!(row.work, Work::Carry { .. });
@@ -49,19 +56,13 @@ impl Stand {
         if row.contender == Contender::Direct {
             return Ok(stand);
         }
-        let streams = row
-            .stand
-            .streams
-            .map(|streams| format!("--streams={streams}"));
-        let extra = coalesce.then_some("--coalesce").into_iter();
-        let extra = extra.chain(streams.as_deref());
         let name = written(row.contender);
         let services = row.stand.services.to_string();
         let mut args = vec!["origin", &name, "--services", &services];
         if let Some(server) = &stand.server {
             args.extend(["--server", server.address()]);
         }
-        args.extend(extra.clone());
+        args.extend(muxer.clone());
         let origin = start(args).await?;
         let mut address = origin.address().to_owned();
         stand.origin = Some(origin);
@@ -76,7 +77,7 @@ impl Stand {
         } else {
             "gateway"
         };
-        let args = [role, &name, &address, &service].into_iter().chain(extra);
+        let args = [role, &name, &address, &service].into_iter().chain(muxer);
         stand.gateway = Some(start(args).await?);
         Ok(stand)
     }

@@ -6,16 +6,20 @@ use std::{sync::OnceLock, time::Duration};
 use anyhow::{Context, Result};
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Swarm, SwarmBuilder, Transport as _,
+    Multiaddr, PeerId, Swarm, Transport as _,
     core::{transport::MemoryTransport, upgrade::Version},
     identity::Keypair,
     multiaddr::Protocol,
     noise,
-    swarm::{NetworkBehaviour, SwarmEvent},
+    swarm::{Config, NetworkBehaviour, SwarmEvent},
     tcp, yamux,
 };
+use libp2p_http_proxy::Coalescing;
 
-use crate::{args::MuxerArgs, coalesce::Coalescing};
+use crate::args::MuxerArgs;
+
+/// How long a connection without streams stays: as long as any case takes.
+const STAY: Duration = Duration::from_secs(3600);
 
 /// The muxers of all nodes of this process; as yamux comes, if it is not set.
 static MUXER: OnceLock<MuxerArgs> = OnceLock::new();
@@ -39,44 +43,32 @@ pub(crate) fn new<B: NetworkBehaviour>(
     transport: Transport,
     behaviour: impl FnOnce(&Keypair) -> B,
 ) -> Result<Swarm<B>> {
-    let muxer = || {
-        let args = MUXER.get().copied().unwrap_or_default();
-        let mut config = yamux::Config::default();
-        if let Some(streams) = args.streams {
-            config.set_max_num_streams(streams);
-        }
-        Coalescing {
-            muxer: config,
-            wanted: args.coalesce,
-        }
+    let args = MUXER.get().copied().unwrap_or_default();
+    let mut muxer = yamux::Config::default();
+    if let Some(streams) = args.streams {
+        muxer.set_max_num_streams(streams);
+    }
+    let key = Keypair::generate_ed25519();
+    let noise = noise::Config::new(&key)?;
+    let tcp = |noise| {
+        tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+            .upgrade(Version::V1Lazy)
+            .authenticate(noise)
     };
-    let builder = SwarmBuilder::with_new_identity().with_tokio();
-    let settings = |config: libp2p::swarm::Config| {
-        config.with_idle_connection_timeout(Duration::from_secs(3600))
+    let memory = |noise| {
+        MemoryTransport::default()
+            .upgrade(Version::V1Lazy)
+            .authenticate(noise)
     };
-    let swarm = match transport {
-        Transport::Tcp => builder
-            .with_tcp(
-                tcp::Config::default().nodelay(true),
-                noise::Config::new,
-                muxer,
-            )?
-            .with_behaviour(behaviour)?
-            .with_swarm_config(settings)
-            .build(),
-        Transport::Memory => builder
-            .with_other_transport(|key| {
-                let upgraded = MemoryTransport::default()
-                    .upgrade(Version::V1)
-                    .authenticate(noise::Config::new(key)?)
-                    .multiplex(muxer());
-                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(upgraded)
-            })?
-            .with_behaviour(behaviour)?
-            .with_swarm_config(settings)
-            .build(),
+    let transport = match (transport, args.coalesce) {
+        (Transport::Tcp, true) => tcp(noise).multiplex(Coalescing::new(muxer)).boxed(),
+        (Transport::Tcp, false) => tcp(noise).multiplex(muxer).boxed(),
+        (Transport::Memory, true) => memory(noise).multiplex(Coalescing::new(muxer)).boxed(),
+        (Transport::Memory, false) => memory(noise).multiplex(muxer).boxed(),
     };
-    Ok(swarm)
+    let config = Config::with_tokio_executor().with_idle_connection_timeout(STAY);
+    let id = key.public().to_peer_id();
+    Ok(Swarm::new(transport, behaviour(&key), id, config))
 }
 
 /// Opens a listener, and says where, with the peer id.
@@ -102,11 +94,16 @@ pub(crate) async fn connect<B: NetworkBehaviour>(
     address: &Multiaddr,
 ) -> Result<PeerId> {
     swarm.dial(address.clone())?;
+    connected(swarm).await
+}
+
+/// Waits for a connection.
+pub(crate) async fn connected<B: NetworkBehaviour>(swarm: &mut Swarm<B>) -> Result<PeerId> {
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::ConnectionEstablished { peer_id, .. } => return Ok(peer_id),
             SwarmEvent::OutgoingConnectionError { error, .. } => {
-                return Err(error).context("cannot connect to the origin");
+                return Err(error).context("cannot connect");
             }
             _ => {}
         }

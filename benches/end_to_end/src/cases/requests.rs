@@ -2,7 +2,7 @@
 
 use super::{Case, Row, Stand, Work, at, goal, goal_of, keep, nothing_failed, reconnect, rows};
 use crate::{
-    args::Contender::{Direct, Diy, Ours, OursEvents, Pool, Raw},
+    args::Contender::{self, Direct, Diy, Ours, OursEvents, Pool, Raw},
     report::{Bound, Metric},
 };
 
@@ -27,16 +27,31 @@ fn keep_alive(clients: usize) -> Case {
         goal(Metric::Cpu, &["raw"], Bound::AtMost(1.05)),
         nothing_failed(),
     ];
+    let work = keep(clients);
+    let mut rows = rows(&[Direct, Raw, Diy, Pool, Ours], &work, &Stand::default());
+    rows.extend(other_muxers(&work));
     Case {
         name: format!("keep-{clients}"),
         title: format!("keep-alive, {clients} clients, 1 KiB"),
-        rows: rows(
-            &[Direct, Raw, Diy, Pool, Ours],
-            &keep(clients),
-            &Stand::default(),
-        ),
+        rows,
         goals,
     }
+}
+
+/// What the multiplexer of this crate does: ours without it, and the others with it.
+fn other_muxers(work: &Work) -> impl Iterator<Item = Row> {
+    let muxer = |coalesce: bool, contenders: &[Contender], name: &'static str| {
+        let stand = Stand {
+            coalesce: Some(coalesce),
+            ..Stand::default()
+        };
+        let rows = rows(contenders, work, &stand);
+        rows.into_iter().map(move |row| Row {
+            label: format!("{}, {name}", row.label),
+            ..row
+        })
+    };
+    muxer(false, &[Ours], "yamux as it is").chain(muxer(true, &[Raw, Pool], "our multiplexer"))
 }
 
 fn connect() -> Case {

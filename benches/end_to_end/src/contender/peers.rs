@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use futures::future::try_join_all;
+use futures::{future::try_join_all, try_join};
 use libp2p::PeerId;
 use libp2p_http_proxy::{Client, Request, ServiceName};
 
@@ -49,8 +49,12 @@ impl Hub {
             tokio::spawn(ours::answer_all(requests));
             let address = swarm::listen(&mut peer, Transport::Memory).await?;
             first.get_or_insert_with(|| peer.behaviour().client());
+            let (id, _) = try_join!(
+                swarm::connect(&mut hub, &address),
+                swarm::connected(&mut peer)
+            )?;
+            peers.push(id);
             swarm::run(peer);
-            peers.push(swarm::connect(&mut hub, &address).await?);
         }
         swarm::run(hub);
         Ok(Arc::new(Self {
