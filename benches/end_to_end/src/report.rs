@@ -206,7 +206,7 @@ fn table(case: &Case, values: &[Value]) -> String {
             );
         }
     }
-    out.push_str("\n");
+    out.push('\n');
     out
 }
 
