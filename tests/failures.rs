@@ -375,6 +375,72 @@ async fn more_streams_than_a_limit_allows() {
 }
 
 #[tokio::test]
+async fn a_connection_that_ends_gives_its_idle_streams_up_whoever_holds_them() {
+    let client = Node::memory(Config::default().with_spare_streams(0)).await;
+    let server = Node::memory(Config::default().with_max_inbound_streams(1)).await;
+    client.knows(&server).await;
+    for _ in 0..3 {
+        let mut requests = server.accept(&name("app")).await;
+        let (response, inbound) = tokio::join!(send(&client, &server), async {
+            let inbound = within(requests.next()).await.expect("a request");
+            let response = Response::new(200, ()).expect("is a response");
+            inbound.responder.send(response).await
+        });
+        inbound.expect("is sent");
+        assert_eq!(response.expect("a response").head.status(), 200);
+
+        // From here on nobody asks for requests, and the stream is idle.
+        let peer = server.peer;
+        let closed = client.with(move |swarm| swarm.disconnect_peer_id(peer));
+        closed.await.expect("is connected");
+        let ended = async {
+            while server.with(|swarm| swarm.connected_peers().count()).await > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        within(ended).await;
+        // Only now, so that it is not this that gives the stream up.
+        let (response, ()) = tokio::join!(send(&client, &server), async {
+            let inbound = within(requests.next()).await.expect("a request");
+            let response = Response::new(204, ()).expect("is a response");
+            inbound.responder.send(response).await.expect("is sent");
+        });
+        assert_eq!(response.expect("a response").head.status(), 204);
+        drop(requests);
+        let closed = client.with(move |swarm| swarm.disconnect_peer_id(peer));
+        closed.await.expect("is connected");
+    }
+}
+
+#[tokio::test]
+async fn a_later_request_that_is_too_large_is_refused_and_reported() {
+    let client = Node::memory(Config::default().with_spare_streams(0)).await;
+    let limits = Limits::default().with_head_size(1024);
+    let mut server = Node::memory(Config::default().with_limits(limits)).await;
+    client.knows(&server).await;
+    let mut requests = server.accept(&name("app")).await;
+    tokio::spawn(async move {
+        while let Some(inbound) = requests.next().await {
+            let response = Response::new(200, ()).expect("is a response");
+            inbound.responder.send(response).await.expect("is sent");
+        }
+    });
+    let first = send(&client, &server).await.expect("a response");
+    assert_eq!(first.head.status(), 200);
+    drop(first);
+    let request = get("/")
+        .with_field("Cookie", vec![b'x'; 2048])
+        .expect("is a field");
+    let sent = client.client.send(server.peer, name("app"), request);
+    let response = within(sent).await.expect("a response");
+    assert_eq!(response.head.status(), 431);
+    let Event::InboundFailure { error, .. } = server.event().await else {
+        panic!("the refusal is reported");
+    };
+    assert!(matches!(error, InboundFailure::Request(_)));
+}
+
+#[tokio::test]
 async fn a_running_exchange_keeps_its_connection_and_an_idle_stream_does_not() {
     let idle = Duration::from_millis(100);
     let client = Node::start(Wire::Tcp, Config::default(), idle).await;

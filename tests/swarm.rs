@@ -2,9 +2,9 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, future::join_all};
+use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt, future::join_all};
 use libp2p_http_proxy::{
     Config, Event, InboundFailure, OutboundFailure, Payload, Request, Requests, Response, Switch,
     h1::{Fields, Length, RequestHead, ResponseHead},
@@ -360,6 +360,44 @@ async fn services_come_and_go_at_run_time() {
         .with(|swarm| swarm.behaviour_mut().remove_service(&name("app")))
         .await;
     assert!(removed);
+}
+
+/// Answers the next request of a service.
+async fn answer_next(requests: &mut Requests) {
+    let inbound = within(requests.next()).await.expect("a request");
+    let response = Response::new(200, "done").expect("is a response");
+    within(inbound.responder.send(response))
+        .await
+        .expect("is sent");
+}
+
+#[tokio::test]
+async fn a_task_that_does_not_ask_for_requests_holds_nobody_else_up() {
+    let (client, server) = pair(Config::default().with_spare_streams(0)).await;
+    let mut slow = server.accept(&name("slow")).await;
+    let _fast = echo(server.accept(&name("fast")).await);
+    let ask = |service| within(client.client.send(server.peer, name(service), get("/")));
+
+    let (first, ()) = tokio::join!(ask("slow"), answer_next(&mut slow));
+    assert_eq!(text(first.expect("a response")).await, "done");
+    let mut second = pin!(ask("slow"));
+    for _ in 0..3 {
+        assert!(second.as_mut().now_or_never().is_none());
+        assert_eq!(text(ask("fast").await.expect("a response")).await, "GET / ");
+    }
+    let (second, ()) = tokio::join!(second, answer_next(&mut slow));
+    assert_eq!(text(second.expect("a response")).await, "done");
+
+    // What nobody has read when the service goes is told so.
+    let mut third = pin!(ask("slow"));
+    assert!(third.as_mut().now_or_never().is_none());
+    drop(ask("fast").await.expect("a response"));
+    let removed = server
+        .with(|swarm| swarm.behaviour_mut().remove_service(&name("slow")))
+        .await;
+    assert!(removed);
+    assert_eq!(third.await.expect("a response").head.status(), 502);
+    assert!(within(slow.next()).await.is_none());
 }
 
 #[tokio::test]
