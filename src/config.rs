@@ -128,8 +128,8 @@ settings! {
     /// besides its own head.
     with_max_waiting_requests / max_waiting_requests: usize;
 
-    /// Requests that may wait in one [`Requests`](crate::Requests) stream; one more is answered with a 503.
-    /// Default: 1,024.
+    /// New streams whose first request may wait in one [`Requests`](crate::Requests) stream; one more is answered with
+    /// a 503. Later requests of a stream are read when they are asked for. Default: 1,024.
     with_max_queued_requests / max_queued_requests: usize;
 
     /// Whether every service is also offered as `/x/$name/http`, the form of kubo's gateway path

@@ -151,7 +151,9 @@ impl Exchanges {
     }
 
     fn take_inbox(&mut self, cx: &Context<'_>) {
-        let inbox = self.link.take(cx);
+        let Some(inbox) = self.link.take(cx) else {
+            return;
+        };
         self.wanted.extend(inbox.wanted);
         self.jobs.extend(inbox.jobs);
         for returned in inbox.returned {

@@ -34,6 +34,8 @@ pub(crate) struct Link {
     /// Whether the connection goes through a relay, which is slower and limited.
     pub(crate) relayed: bool,
     inbox: Mutex<Inbox>,
+    /// Whether there is anything in the inbox: the connection looks far more often than something is left.
+    left: AtomicBool,
     closed: AtomicBool,
     /// The task of the connection does its upkeep from time to time.
     upkeep: AtomicBool,
@@ -66,6 +68,7 @@ impl Link {
             connection,
             relayed,
             inbox: Mutex::default(),
+            left: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             upkeep: AtomicBool::new(false),
             ran: AtomicBool::new(false),
@@ -83,13 +86,15 @@ impl Link {
             return;
         }
         put(&mut self.inbox());
+        self.left.store(true, Ordering::Release);
         self.waker.wake();
     }
 
-    /// Takes what was left; the task of `cx` is woken for more.
-    pub(crate) fn take(&self, cx: &Context<'_>) -> Inbox {
+    /// Takes what was left, if anything was; the task of `cx` is woken for more.
+    pub(crate) fn take(&self, cx: &Context<'_>) -> Option<Inbox> {
         self.waker.register(cx.waker());
-        mem::take(&mut *self.inbox())
+        let left = self.left.swap(false, Ordering::AcqRel);
+        left.then(|| mem::take(&mut *self.inbox()))
     }
 
     /// There is something to look after: idle outbound streams, or the end of the last exchange. Wakes the connection

@@ -147,6 +147,7 @@ impl Parking {
     pub(crate) fn drop_streams(&self, connection: ConnectionId) {
         let ended: Vec<_> = {
             let mut state = self.state();
+            state.woken.retain(|spot| spot.connection != connection);
             let ended = state
                 .taken
                 .extract_if(|_, spot| spot.connection == connection);
@@ -208,9 +209,12 @@ impl Wake for Spot {
 
     /// Something has happened on the stream.
     fn wake_by_ref(self: &Arc<Self>) {
-        // The lock on the stream may be held by whoever calls this.
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            self.parking.state().woken.push_back(Arc::clone(self));
+        // The lock on the stream may be held by whoever calls this. Where the stream has gone for good nothing is
+        // listed: nobody might ever take it off the list again.
+        let mut state = self.parking.state();
+        if state.taken.contains_key(&self.number) && !self.woken.swap(true, Ordering::AcqRel) {
+            state.woken.push_back(Arc::clone(self));
+            drop(state);
             self.parking.reader.wake();
         }
     }
@@ -244,11 +248,8 @@ impl Parked {
         let spot = spot
             .filter(|spot| Arc::ptr_eq(&spot.parking, &home))
             .unwrap_or_else(|| home.new_spot(self.seat.link.connection));
+        // Until the stream stands here, whoever wants to look at it or to take it away waits for this lock.
         let mut place = spot.lock();
-        let waker = Waker::from(Arc::clone(&spot));
-        if let Poll::Ready(read) = self.poll(&mut Context::from_waker(&waker)) {
-            self.read = Some(Box::new(read));
-        }
         let mut state = home.state();
         // The latter is asked under the lock: a connection first ends and then has its streams dropped.
         if state.closed || self.seat.link.is_closed() {
@@ -257,6 +258,10 @@ impl Parked {
         }
         state.taken.insert(spot.number, Arc::clone(&spot));
         drop(state);
+        let waker = Waker::from(Arc::clone(&spot));
+        if let Poll::Ready(read) = self.poll(&mut Context::from_waker(&waker)) {
+            self.read = Some(Box::new(read));
+        }
         let is_read = self.read.is_some();
         *place = Some(self);
         drop(place);
@@ -264,5 +269,156 @@ impl Parked {
             spot.wake_by_ref();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use futures::{AsyncWriteExt, executor::block_on};
+    use libp2p_identity::PeerId;
+    use libp2p_swarm::StreamProtocol;
+
+    use super::*;
+    use crate::{
+        admission::{Admission, Permit},
+        config::Config,
+        link::Link,
+        local,
+    };
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    #[derive(Default)]
+    struct Reader(AtomicUsize);
+
+    impl Wake for Reader {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    struct Stand {
+        link: Arc<Link>,
+        admission: Arc<Admission>,
+        /// Of a service.
+        parking: Arc<Parking>,
+        reader: Arc<Reader>,
+    }
+
+    impl Stand {
+        fn new() -> Self {
+            let connection = ConnectionId::new_unchecked(1);
+            Self {
+                link: Link::new(PeerId::random(), connection, false),
+                admission: Arc::default(),
+                parking: Arc::default(),
+                reader: Arc::default(),
+            }
+        }
+
+        /// A stream of the only peer that may have one, and its other end.
+        fn open(&self) -> (Hop<Server>, Box<InboundSeat>, local::LocalStream) {
+            let config = Arc::new(Config::default().with_max_inbound_streams(1));
+            let (near, far) = local::pair();
+            let seat = InboundSeat {
+                link: Arc::clone(&self.link),
+                protocol: StreamProtocol::new("/x/http/app"),
+                request_id: None,
+                running: None,
+                home: Arc::clone(&self.parking),
+                spot: None,
+                _permit: self.admit().expect("the place is free"),
+                _place: Arc::default(),
+            };
+            (Hop::new(near, &config), Box::new(seat), far)
+        }
+
+        fn admit(&self) -> Option<Permit> {
+            let config = Config::default().with_max_inbound_streams(1);
+            self.admission.admit(self.link.peer, &config)
+        }
+
+        fn poll(&self, parking: &Parking) -> Option<Arrived> {
+            let waker = Waker::from(Arc::clone(&self.reader));
+            match parking.poll_next(&Context::from_waker(&waker)) {
+                Poll::Ready(arrived) => Some(arrived),
+                Poll::Pending => None,
+            }
+        }
+
+        fn woken(&self) -> usize {
+            self.reader.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn send(far: &mut local::LocalStream) {
+        block_on(far.write_all(REQUEST)).expect("is taken");
+    }
+
+    #[test]
+    fn the_reader_is_woken_by_a_request_and_not_before() {
+        let stand = Stand::new();
+        let (hop, seat, mut far) = stand.open();
+        assert!(stand.poll(&stand.parking).is_none());
+        park(hop, seat);
+        assert_eq!(stand.woken(), 0);
+        send(&mut far);
+        assert!(stand.woken() > 0);
+        let arrived = stand.poll(&stand.parking).expect("a request");
+        assert_eq!(arrived.read.expect("is read").target(), "/");
+        assert!(stand.poll(&stand.parking).is_none(), "it has left");
+        assert!(stand.parking.state().taken.is_empty());
+    }
+
+    #[test]
+    fn a_request_that_is_there_already_is_not_missed() {
+        let stand = Stand::new();
+        let (hop, seat, mut far) = stand.open();
+        assert!(stand.poll(&stand.parking).is_none());
+        send(&mut far);
+        park(hop, seat);
+        assert_eq!(stand.woken(), 1);
+        let arrived = stand.poll(&stand.parking).expect("a request");
+        assert!(arrived.read.is_ok());
+    }
+
+    #[test]
+    fn streams_go_back_to_their_connection_when_nobody_reads_from_them() {
+        let stand = Stand::new();
+        let (hop, seat, mut far) = stand.open();
+        park(hop, seat);
+        stand.parking.close();
+        send(&mut far);
+        assert!(stand.poll(&stand.parking).is_none());
+        let Arrived { hop, seat, read } = stand.poll(stand.link.parking()).expect("a request");
+        assert!(read.is_ok());
+
+        // So does one that comes later.
+        let mut seat = seat;
+        seat.home = Arc::clone(&stand.parking);
+        drop((hop, far));
+        let (near, mut far) = local::pair();
+        park(Hop::new(near, &Arc::default()), seat);
+        send(&mut far);
+        assert!(stand.poll(stand.link.parking()).is_some());
+    }
+
+    #[test]
+    fn the_end_of_a_connection_frees_the_places_of_its_streams() {
+        let stand = Stand::new();
+        let (hop, seat, _far) = stand.open();
+        park(hop, seat);
+        assert!(stand.admit().is_none());
+        stand.link.close();
+        stand.parking.drop_streams(stand.link.connection);
+        assert!(stand.parking.state().woken.is_empty(), "nobody reads");
+        drop(stand.admit().expect("the place is free"));
+
+        // Nor does a stream take one that comes back after that.
+        let (hop, seat, _far) = stand.open();
+        park(hop, seat);
+        assert!(stand.admit().is_some());
     }
 }

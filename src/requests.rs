@@ -30,6 +30,25 @@ use crate::{
 /// a queue of [`Config::max_queued_requests`](crate::Config::max_queued_requests); what does not fit there is answered
 /// with 503. A task that polls seldom thus slows down those who send to it, and holds up neither the connections nor the
 /// other services. How many streams can wait is bounded by the limits on inbound streams.
+///
+/// Answers that take little time cost least in the task that reads the requests, many at once; those that take long
+/// belong into tasks of their own.
+///
+/// ```
+/// use futures::StreamExt;
+/// use libp2p_http_proxy::{Requests, Response};
+///
+/// async fn greet(requests: Requests) {
+///     requests
+///         .for_each_concurrent(None, |inbound| async move {
+///             let response = Response::new(200, "hello").expect("200 is a status");
+///             if let Err(error) = inbound.responder.send(response).await {
+///                 eprintln!("{} does not listen: {error}", inbound.peer);
+///             }
+///         })
+///         .await;
+/// }
+/// ```
 pub struct Requests {
     /// The first requests of new streams.
     receiver: mpsc::Receiver<Box<Inbound>>,
