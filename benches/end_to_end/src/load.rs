@@ -23,8 +23,11 @@ use crate::{
     wire::{Length, Wire},
 };
 
-/// How long the load runs before it counts: connections, streams and pools are there then.
+/// How long the load runs before it counts, at least: connections, streams and pools are there then.
 const WARM_UP: Duration = Duration::from_millis(500);
+
+/// How long it runs before it counts at most, where some clients have not been answered yet.
+const LONGEST_WARM_UP: Duration = Duration::from_secs(20);
 
 /// The longest time that is told apart, in nanoseconds.
 const LONGEST: u64 = 100_000_000_000;
@@ -145,6 +148,8 @@ enum Phase {
 
 struct State {
     phase: Cell<Phase>,
+    /// Clients that were answered.
+    answered: Cell<usize>,
     latencies: RefCell<Histogram<u64>>,
     failures: RefCell<Failures>,
 }
@@ -165,13 +170,18 @@ impl Load {
     ) -> Result<Seen<T>> {
         let state = Rc::new(State {
             phase: Cell::new(Phase::WarmUp),
+            answered: Cell::new(0),
             latencies: RefCell::new(Histogram::new_with_bounds(1_000, LONGEST, 3)?),
             failures: RefCell::default(),
         });
         let clients: Vec<_> = (0..self.clients)
             .map(|_| spawn_local(client(self.clone(), address, Rc::clone(&state))))
             .collect();
+        let start = Instant::now();
         sleep(WARM_UP).await;
+        while state.answered.get() < self.clients && start.elapsed() < LONGEST_WARM_UP {
+            sleep(WARM_UP).await;
+        }
         let (before, begin) = (look()?, Instant::now());
         state.phase.set(Phase::Counting);
         sleep(length).await;
@@ -219,10 +229,15 @@ async fn client(load: Load, address: SocketAddr, state: Rc<State>) -> u64 {
         true => load.exchange.with_line("Connection: close"),
         false => load.exchange,
     };
-    let (mut open, mut count) = (None, 0);
+    let (mut open, mut count, mut answered) = (None, 0, false);
     while state.phase.get() != Phase::Over {
         let begin = Instant::now();
-        match attempt(&mut open, address, &exchange, load.reconnect).await {
+        let attempt = attempt(&mut open, address, &exchange, load.reconnect).await;
+        if attempt.is_ok() && !answered {
+            answered = true;
+            state.answered.set(state.answered.get() + 1);
+        }
+        match attempt {
             Ok(()) if state.phase.get() == Phase::Counting => {
                 count += 1;
                 let nanos = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);

@@ -1,19 +1,28 @@
-//! How are the curves drawn? As SVG, a panel for each case, both axes logarithmic.
+//! How are the curves drawn? As SVG, in panels of two columns, both axes logarithmic.
 
 use std::fmt::Write as _;
 
 /// The size of a panel.
-const WIDTH: f64 = 480.0;
-const HEIGHT: f64 = 300.0;
+const WIDTH: f64 = 520.0;
+const HEIGHT: f64 = 310.0;
+
+/// How many panels are beside each other.
+const COLUMNS: usize = 2;
 
 /// What is left around the curves for what is written there.
-const MARGIN: f64 = 50.0;
+const MARGIN: f64 = 55.0;
+
+/// The width of a letter of a legend, about.
+const LETTER: f64 = 6.0;
 
 const COLOURS: [&str; 5] = ["#0b6e4f", "#c84630", "#3d5a80", "#8f6593", "#b08900"];
 
 /// The curves of one case.
 pub(crate) struct Panel {
+    /// What goes up.
     pub(crate) title: String,
+    /// What goes across.
+    pub(crate) across: String,
     pub(crate) curves: Vec<Curve>,
 }
 
@@ -23,17 +32,19 @@ pub(crate) struct Curve {
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// Draws all panels below each other.
+/// Draws all panels.
 pub(crate) fn draw(panels: &[Panel]) -> String {
-    let height = HEIGHT * panels.len() as f64;
+    let width = WIDTH * COLUMNS as f64;
+    let height = HEIGHT * panels.len().div_ceil(COLUMNS) as f64;
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
     );
     for (index, panel) in panels.iter().enumerate() {
-        let top = HEIGHT * index as f64;
-        let _infallible = writeln!(out, "<g transform=\"translate(0 {top})\">");
+        let (left, top) = (index % COLUMNS, index / COLUMNS);
+        let (left, top) = (WIDTH * left as f64, HEIGHT * top as f64);
+        let _infallible = writeln!(out, "<g transform=\"translate({left} {top})\">");
         panel.draw(&mut out);
         out.push_str("</g>\n");
     }
@@ -46,44 +57,65 @@ impl Panel {
         let points = || self.curves.iter().flat_map(|curve| curve.points.iter());
         let across = Axis::over(points().map(|point| point.0), MARGIN, WIDTH - MARGIN / 2.0);
         let up = Axis::over(points().map(|point| point.1), HEIGHT - MARGIN, MARGIN);
+        let size = "font-size=\"13\"";
         let _infallible = writeln!(
             out,
-            "<text x=\"{MARGIN}\" y=\"20\" font-size=\"13\">{}</text>",
+            "<text x=\"{MARGIN}\" y=\"20\" {size}>{}</text>",
             self.title
         );
         for (value, x) in across.ticks() {
-            let y = HEIGHT - MARGIN + 16.0;
             line(out, [x, MARGIN, x, HEIGHT - MARGIN]);
-            let _infallible = writeln!(
+            text(
                 out,
-                "<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{value}</text>"
+                [x, HEIGHT - MARGIN + 16.0],
+                "middle",
+                &value.to_string(),
             );
         }
         for (value, y) in up.ticks() {
-            let x = MARGIN - 6.0;
             line(out, [MARGIN, y, WIDTH - MARGIN / 2.0, y]);
-            let _infallible = writeln!(
-                out,
-                "<text x=\"{x}\" y=\"{y:.1}\" text-anchor=\"end\">{value}</text>"
-            );
+            text(out, [MARGIN - 6.0, y + 4.0], "end", &value.to_string());
         }
-        for (index, curve) in self.curves.iter().enumerate() {
-            let colour = COLOURS[index % COLOURS.len()];
-            let path: Vec<_> = curve
-                .points
-                .iter()
-                .map(|&(x, y)| format!("{:.1},{:.1}", across.place(x), up.place(y)))
-                .collect();
-            let path = path.join(" ");
-            let (x, y) = (MARGIN + 90.0 * index as f64, 36);
+        text(out, [WIDTH / 2.0, HEIGHT - 20.0], "middle", &self.across);
+        let mut legend = MARGIN;
+        for (curve, colour) in self.curves.iter().zip(COLOURS.iter().cycle()) {
+            curve.draw(out, &across, &up, colour);
             let _infallible = writeln!(
                 out,
-                "<polyline points=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\n\
-                 <text x=\"{x}\" y=\"{y}\" fill=\"{colour}\">{}</text>",
+                "<text x=\"{legend}\" y=\"40\" fill=\"{colour}\">{}</text>",
                 curve.name
+            );
+            legend += LETTER * (curve.name.len() + 3) as f64;
+        }
+    }
+}
+
+impl Curve {
+    fn draw(&self, out: &mut String, across: &Axis, up: &Axis, colour: &str) {
+        let points = self.points.iter();
+        let path: Vec<_> = points
+            .map(|&(x, y)| format!("{:.1},{:.1}", across.place(x), up.place(y)))
+            .collect();
+        let path = path.join(" ");
+        let _infallible = writeln!(
+            out,
+            "<polyline points=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
+        );
+        for &(x, y) in &self.points {
+            let (x, y) = (across.place(x), up.place(y));
+            let _infallible = writeln!(
+                out,
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>"
             );
         }
     }
+}
+
+fn text(out: &mut String, [x, y]: [f64; 2], anchor: &str, text: &str) {
+    let _infallible = writeln!(
+        out,
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"
+    );
 }
 
 fn line(out: &mut String, [x1, y1, x2, y2]: [f64; 4]) {

@@ -159,7 +159,8 @@ impl Report {
         if let Some(page) = &mut self.page {
             page.add(case, &table, &verdicts)?;
         }
-        self.panels.extend(panel(case, values));
+        self.panels
+            .extend(panels(case, values).into_iter().flatten());
         if let Some(svg) = &self.svg {
             fs::write(svg, draw(&self.panels)).context("cannot write the SVG file")?;
         }
@@ -210,12 +211,25 @@ fn table(case: &Case, values: &[Value]) -> String {
     out
 }
 
-/// The curves of a case that has any: requests/s against whatever it varies.
-fn panel(case: &Case, values: &[Value]) -> Option<Panel> {
+/// The curves of a case that has any: requests/s, and the CPU time of each, against whatever it varies.
+fn panels(case: &Case, values: &[Value]) -> Option<[Panel; 2]> {
+    let (what, across) = case.title.split_once(" against ")?;
+    let panel = |metric: Metric, title: &str| Panel {
+        title: title.to_owned(),
+        across: across.to_owned(),
+        curves: curves(case, values, metric),
+    };
+    Some([
+        panel(Metric::Rate, what),
+        panel(Metric::Cpu, "CPU time of both nodes for a request, us"),
+    ])
+}
+
+fn curves(case: &Case, values: &[Value], metric: Metric) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
     for (row, setting) in case.rows.iter().enumerate() {
-        let rate = median(&of(values, row, Metric::Rate));
-        let (Some((name, point)), Some(rate)) = (&setting.point, rate) else {
+        let value = median(&of(values, row, metric));
+        let (Some((name, point)), Some(value)) = (&setting.point, value) else {
             continue;
         };
         let known = curves.iter().position(|curve| curve.name == *name);
@@ -226,12 +240,9 @@ fn panel(case: &Case, values: &[Value]) -> Option<Panel> {
             });
             curves.len() - 1
         });
-        curves[index].points.push((*point, rate));
+        curves[index].points.push((*point, value));
     }
-    (!curves.is_empty()).then(|| Panel {
-        title: case.title.clone(),
-        curves,
-    })
+    curves
 }
 
 /// Says how far a goal was reached; `None` where what it is about was not measured.

@@ -107,12 +107,15 @@ fn grow_peers() -> Case {
     });
     let level = |(label, _)| {
         let (of, than) = (format!("{label}, 200"), format!("{label}, 1"));
-        goal_of(of, Metric::Rate, &[&than], Bound::AtLeast(0.9))
+        [
+            goal_of(&of, Metric::Rate, &[&than], Bound::AtLeast(0.9)),
+            goal_of(&of, Metric::Cpu, &[&than], Bound::AtMost(1.1)),
+        ]
     };
     Case {
         name: "grow-peers".to_owned(),
         title: "requests/s against the number of connected peers, 32 at once, 1 KiB".to_owned(),
         rows: rows.into_iter().flatten().collect(),
-        goals: [curves[0], curves[2]].map(level).into(),
+        goals: [curves[0], curves[2]].into_iter().flat_map(level).collect(),
     }
 }

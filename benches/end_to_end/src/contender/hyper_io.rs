@@ -35,7 +35,7 @@ pub(super) async fn serve<B, F>(
     F: Future<Output = Result<Response<B>>>,
 {
     // A client whose connection closes without an answer counts that: nothing is lost by not logging it here.
-    let _ = Builder::new()
+    let _ = server()
         .serve_connection(TokioIo::new(io), service_fn(answer))
         .await;
 }
@@ -46,9 +46,14 @@ pub(super) async fn serve_small(io: impl AsyncRead + AsyncWrite + Unpin) {
         let body = Full::new(Bytes::from_static(piece(0, SMALL)));
         Ok::<_, Infallible>(Response::new(body))
     });
-    let _ = Builder::new()
-        .serve_connection(TokioIo::new(io), service)
-        .await;
+    let _ = server().serve_connection(TokioIo::new(io), service).await;
+}
+
+/// What answers by itself has no clock to tell, as the other contenders have none.
+fn server() -> Builder {
+    let mut builder = Builder::new();
+    builder.auto_date_header(false);
+    builder
 }
 
 /// Begins to send requests over `io`.
