@@ -1,12 +1,15 @@
 //! How do the frames of many streams leave in one write?
 //!
 //! yamux flushes behind every frame. With many small exchanges on one connection each frame is then a message of noise,
-//! and a system call, of its own. Here the first flush behind a write only has the task woken again, behind all others
-//! that are ready, and yamux, which does not wait for a flush, goes on. What it has queued, and what other tasks write
-//! meanwhile, leaves together at the next.
+//! and a system call, of its own. Here, while there are several frames at a time, the first flush behind a write only has
+//! the task woken again, behind all others that are ready, and yamux, which does not wait for a flush, goes on. What it
+//! has queued, and what other tasks write meanwhile, leaves together at the next.
+//!
+//! One exchange at a time gains nothing from that, and would pay with a second run of the task for every frame: so single
+//! frames leave at once.
 
 use std::{
-    io,
+    io, mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -17,8 +20,7 @@ use libp2p_core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, 
 /// A stream multiplexer whose frames leave together: less work for each of many small exchanges at once, on both sides.
 ///
 /// Wraps the configuration of yamux where a swarm is built, and changes nothing on the wire but how the frames are packed.
-/// A single exchange pays for it with one more poll of the connection's task. Not for a multiplexer that reads nothing
-/// while it waits for a flush: it would wait for ever.
+/// Not for a multiplexer that reads nothing while it waits for a flush: it would wait for ever.
 ///
 /// ```
 /// use libp2p_http_proxy::Coalescing;
@@ -74,21 +76,28 @@ impl<C, U: OutboundConnectionUpgrade<Coalesced<C>>> OutboundConnectionUpgrade<C>
     }
 }
 
+/// For how many runs of the task with a single frame flushes are still put off, after one with several.
+const RUNS: u8 = 16;
+
 /// A connection under a [`Coalescing`] multiplexer.
 #[derive(Debug)]
 pub struct Coalesced<C> {
     io: C,
     flush: Flush,
+    /// Something was written since a flush was asked for last.
+    written: bool,
+    /// Frames of this run of the task.
+    frames: u8,
+    /// For how many more runs flushes are put off.
+    crowded: u8,
 }
 
 /// What is to be flushed, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flush {
-    /// Nothing was written since the last flush.
-    Nothing,
-    /// Something was written, and no flush was asked for since.
-    Written,
-    /// A flush was asked for, and the task woken. It still runs.
+    /// When it is asked for.
+    Asked,
+    /// It was asked for, and the task woken. It still runs.
     PutOff,
     /// The task has run to its end since.
     Due,
@@ -98,7 +107,31 @@ impl<C> Coalesced<C> {
     fn new(io: C) -> Self {
         Self {
             io,
-            flush: Flush::Nothing,
+            flush: Flush::Asked,
+            written: false,
+            frames: 0,
+            crowded: 0,
+        }
+    }
+
+    /// A flush is asked for behind a frame.
+    fn frame(&mut self) {
+        self.frames = self.frames.saturating_add(1);
+        if self.frames > 1 {
+            self.crowded = RUNS;
+        }
+    }
+
+    /// The task has nothing more to do for now.
+    fn end_run(&mut self, cx: &Context<'_>) {
+        if self.frames == 1 {
+            self.crowded = self.crowded.saturating_sub(1);
+        }
+        self.frames = 0;
+        if self.flush == Flush::PutOff {
+            self.flush = Flush::Due;
+            // Again, as the task may have run in between without coming to an end.
+            cx.waker().wake_by_ref();
         }
     }
 }
@@ -110,11 +143,9 @@ impl<C: AsyncRead + Unpin> AsyncRead for Coalesced<C> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        // The last thing that yamux does before it lets the task rest. Woken here too, as the task may have run in between
-        // without coming to a read.
-        if read.is_pending() && self.flush == Flush::PutOff {
-            self.flush = Flush::Due;
-            cx.waker().wake_by_ref();
+        // The last thing that yamux does before it lets the task rest.
+        if read.is_pending() {
+            self.end_run(cx);
         }
         read
     }
@@ -126,25 +157,27 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Coalesced<C> {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.flush == Flush::Nothing {
-            self.flush = Flush::Written;
-        }
+        self.written = true;
         Pin::new(&mut self.io).poll_write(cx, data)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let written = mem::take(&mut self.written);
+        if written {
+            self.frame();
+        }
         match self.flush {
-            Flush::Written => {
+            Flush::Asked if written && self.crowded > 0 => {
                 self.flush = Flush::PutOff;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             Flush::PutOff => return Poll::Pending,
-            Flush::Nothing | Flush::Due => {}
+            Flush::Asked | Flush::Due => {}
         }
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
         if flushed.is_ready() {
-            self.flush = Flush::Nothing;
+            self.flush = Flush::Asked;
         }
         flushed
     }
@@ -264,9 +297,38 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_written_in_one_run_of_the_task_leaves_in_the_next() {
+    /// A task that has had several frames to write in one run.
+    fn crowded(incoming: &[u8]) -> Task {
         let mut task = Task::new(b"");
+        for frame in [b"a", b"b"] {
+            task.write(frame);
+            let _ = task.flush();
+        }
+        assert!(task.read().is_pending());
+        assert!(task.flush().is_ready());
+        assert!(task.read().is_pending());
+        task.wakes();
+        task.io.io = Socket {
+            incoming: incoming.to_vec(),
+            ..Socket::default()
+        };
+        task
+    }
+
+    #[test]
+    fn a_single_frame_leaves_at_once() {
+        let mut task = Task::new(b"");
+        for _ in 0..3 {
+            task.write(b"frame");
+            assert!(task.flush().is_ready());
+            assert!(task.read().is_pending());
+        }
+        assert_eq!((task.io.io.flushes, task.wakes()), (3, 0));
+    }
+
+    #[test]
+    fn several_frames_of_one_run_of_the_task_leave_in_the_next() {
+        let mut task = crowded(b"");
         for frame in [b"one", b"two"] {
             task.write(frame);
             assert!(task.flush().is_pending());
@@ -286,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_run_that_does_not_end_in_a_read_leads_to_another() {
-        let mut task = Task::new(b"x");
+        let mut task = crowded(b"x");
         task.write(b"frame");
         assert!(task.flush().is_pending());
         assert!(task.read().is_ready());
@@ -301,8 +363,22 @@ mod tests {
     }
 
     #[test]
+    fn single_frames_leave_at_once_again_after_a_while() {
+        let mut task = crowded(b"");
+        for left in (0..RUNS).rev() {
+            task.write(b"frame");
+            assert!(task.flush().is_pending());
+            assert!(task.read().is_pending());
+            assert!(task.flush().is_ready());
+            assert_eq!(task.io.crowded, left);
+        }
+        task.write(b"frame");
+        assert!(task.flush().is_ready());
+    }
+
+    #[test]
     fn a_flush_of_nothing_is_not_put_off() {
-        let mut task = Task::new(b"");
+        let mut task = crowded(b"");
         assert!(task.flush().is_ready());
         assert_eq!(task.wakes(), 0);
     }
