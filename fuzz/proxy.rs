@@ -90,6 +90,11 @@ fn rewrite_request(settings: u8, found: &[Found<RequestHead>]) {
     encoder
         .request(line, rewrite.fields(), sending, &mut out)
         .expect("a request that was accepted can be passed on");
+    let mut copied = BytesMut::new();
+    rewrite
+        .encode(&target, sending, &mut Encoder::new(), &mut copied)
+        .expect("what can be written can be copied");
+    assert_eq!(copied, out, "copied is as written");
     put_rest(&mut encoder, rest, &mut out);
 
     let again = transcript::requests(&out, [], &wide());
@@ -153,6 +158,11 @@ fn rewrite_response(settings: u8, asked: RequestContext, found: &[Found<Response
         encoder
             .interim(line.status, line.reason, rewrite.fields(), &mut out)
             .expect("an interim response that was accepted can be passed on");
+        let mut copied = BytesMut::new();
+        rewrite
+            .encode_interim(&mut Encoder::new(), &mut copied)
+            .expect("what can be written can be copied");
+        assert_eq!(copied, out, "copied is as written");
     } else {
         let upgrade = rewrite.upgrade(b"websocket");
         if head.status() == 101 && upgrade.is_none() {
@@ -171,6 +181,11 @@ fn rewrite_response(settings: u8, asked: RequestContext, found: &[Found<Response
         encoder
             .response(&asked, line, rewrite.fields(), sending, &mut out)
             .expect("a response that was accepted can be passed on");
+        let mut copied = BytesMut::new();
+        rewrite
+            .encode(&asked, sending, &mut Encoder::new(), &mut copied)
+            .expect("what can be written can be copied");
+        assert_eq!(copied, out, "copied is as written");
         if head.status() != 101 {
             put_rest(&mut encoder, rest, &mut out);
         }

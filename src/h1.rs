@@ -106,7 +106,6 @@ mod traits;
 mod version;
 mod write;
 
-pub(crate) use self::status::reason_phrase;
 pub use self::{
     chunked::is_allowed_trailer,
     connection::{Connection, reuse},
@@ -121,4 +120,10 @@ pub use self::{
     syntax::{digits, hex_digits, is_token, tokens},
     version::Version,
     write::{RequestLine, Sending, StatusLine},
+};
+pub(crate) use self::{
+    fields::{Entry, Kind, Passed},
+    status::reason_phrase,
+    syntax::is_field_value,
+    write::{FieldWriter, Start},
 };

@@ -1,27 +1,32 @@
 //! What a proxy changes in a message between two hops (RFC 9110, section 7.6); everything else it passes on as it came.
 
+mod added;
 mod host;
 mod scope;
 mod via;
 
-use std::{borrow::Cow, io::Write as _, net::IpAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr},
+};
 
+use bytes::BytesMut;
 use libp2p_identity::PeerId;
-use smallvec::SmallVec;
 
+use self::{
+    added::Added,
+    scope::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Nominated, ends_at_hop, own_field},
+};
 pub use self::{
     host::{HostPolicy, HostValue, InvalidHostValue},
     scope::{PEER_FIELD, allowed_trailers},
     via::is_loop,
 };
-use self::{
-    scope::{
-        FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Nominated, ends_at_hop, is_alike,
-    },
-    via::VIA,
-};
 use crate::{
-    h1::{Field, Fields, RequestHead, ResponseHead, Version, tokens},
+    h1::{
+        Client, Encoder, Entry, Field, FieldWriter, Fields, Kind, Misuse, Passed, RequestContext,
+        RequestHead, ResponseHead, Sending, Server, Start, Version, tokens,
+    },
     route::{RouteError, excerpt, split_absolute},
 };
 
@@ -48,14 +53,14 @@ pub enum ForwardedMode {
 
 /// How the head of one request is passed on to the next hop.
 ///
-/// The settings add to a request; nothing has to be set. [`fields`](Self::fields) are for the encoder, together with
-/// what [`te_trailers`](Self::te_trailers) and [`upgrade`](Self::upgrade) say: both describe the hop, and are written
-/// anew.
+/// The settings add to a request; nothing has to be set. [`encode`](Self::encode) writes the head with them. What
+/// [`te_trailers`](Self::te_trailers) and [`upgrade`](Self::upgrade) say is for its options: both describe the hop, and
+/// are written anew.
 ///
 /// ```
 /// use bytes::BytesMut;
 /// use libp2p_http_proxy::{
-///     h1::{Client, Encoder, RequestHead, RequestLine, Sending},
+///     h1::{Client, Encoder, RequestHead, Sending},
 ///     rewrite::RequestRewrite,
 /// };
 ///
@@ -67,8 +72,7 @@ pub enum ForwardedMode {
 /// let rewrite = RequestRewrite::new(&head).with_via("p2p-gateway");
 ///
 /// let mut out = BytesMut::new();
-/// let line = RequestLine { method: head.method(), target: head.target() };
-/// Encoder::<Client>::new().request(line, rewrite.fields(), Sending::default(), &mut out)?;
+/// rewrite.encode(head.target(), Sending::default(), &mut Encoder::<Client>::new(), &mut out)?;
 /// assert_eq!(out, "GET / HTTP/1.1\r\nHost: example.org\r\nVia: 1.1 p2p-gateway\r\n\r\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -78,7 +82,7 @@ pub struct RequestRewrite<'a> {
     nominated: Nominated<'a>,
     host: Option<&'a str>,
     forwarded: ForwardedMode,
-    added: Added,
+    added: Added<'a>,
 }
 
 impl<'a> RequestRewrite<'a> {
@@ -87,7 +91,10 @@ impl<'a> RequestRewrite<'a> {
     pub fn new(head: &'a RequestHead) -> Self {
         Self {
             head,
-            nominated: Nominated::new(head.fields()),
+            nominated: match head.nominates_none() {
+                true => Nominated::default(),
+                false => Nominated::new(head.fields()),
+            },
             host: None,
             forwarded: ForwardedMode::Off,
             added: Added::default(),
@@ -97,62 +104,69 @@ impl<'a> RequestRewrite<'a> {
     /// Tells the service which peer sent the request. For the node that offers the service, with the peer of the
     /// authenticated connection.
     #[must_use]
-    pub fn with_peer(self, peer: &PeerId) -> Self {
-        self.with_peer_text(&peer.to_string())
+    pub fn with_peer(mut self, peer: &PeerId) -> Self {
+        self.added.push(PEER_FIELD, peer.to_string().into_bytes());
+        self
     }
 
     /// As [`with_peer`](Self::with_peer), for an id that was made a text before.
-    pub(crate) fn with_peer_text(mut self, peer: &str) -> Self {
-        self.added.push(PEER_FIELD, |value| {
-            value.extend_from_slice(peer.as_bytes());
-        });
+    #[must_use]
+    pub(crate) fn with_peer_text(mut self, peer: &'a str) -> Self {
+        self.added.push(PEER_FIELD, peer.as_bytes());
         self
     }
 
     /// Tells the service how the client reached the gateway: from which address, under which `Host`, and by which
     /// scheme (`"http"`).
     #[must_use]
-    pub fn with_forwarded(mut self, mode: ForwardedMode, client: IpAddr, scheme: &str) -> Self {
+    #[inline]
+    pub fn with_forwarded(mut self, mode: ForwardedMode, client: IpAddr, scheme: &'a str) -> Self {
+        self.set_forwarded(mode, client_text(client).into(), scheme);
+        self
+    }
+
+    /// As [`with_forwarded`](Self::with_forwarded), for an address that [`client_text`] made a text before.
+    #[must_use]
+    pub(crate) fn with_forwarded_text(
+        mut self,
+        mode: ForwardedMode,
+        client: &'a [u8],
+        scheme: &'a str,
+    ) -> Self {
+        self.set_forwarded(mode, client.into(), scheme);
+        self
+    }
+
+    fn set_forwarded(&mut self, mode: ForwardedMode, client: Cow<'a, [u8]>, scheme: &'a str) {
         self.forwarded = mode;
         if mode == ForwardedMode::Off {
-            return self;
+            return;
         }
-        let fields = self.head.fields();
-        let earlier = |name| {
-            let lines = (mode == ForwardedMode::Append).then(|| fields.get_all(name));
-            lines.into_iter().flatten()
-        };
-        // A client that speaks IPv4 has an IPv4 address, even if the listener's socket is one for both.
-        let client = client.to_canonical();
-        self.added
-            .push_to_list(FORWARDED_FOR, earlier(FORWARDED_FOR), |value| {
-                let _infallible = write!(value, "{client}");
-            });
+        self.add_forwarded(FORWARDED_FOR, client);
         if let Some(host) = self.head.host() {
-            self.added
-                .push_to_list(FORWARDED_HOST, earlier(FORWARDED_HOST), |value| {
-                    value.extend_from_slice(host);
-                });
+            self.add_forwarded(FORWARDED_HOST, host.into());
         }
-        self.added
-            .push_to_list(FORWARDED_PROTO, earlier(FORWARDED_PROTO), |value| {
-                value.extend_from_slice(scheme.as_bytes());
-            });
-        self
+        self.added.check(FORWARDED_PROTO, scheme);
+        self.add_forwarded(FORWARDED_PROTO, scheme.as_bytes().into());
+    }
+
+    /// Adds one field with what the client sent under that name, if that is to stay, and one item more.
+    fn add_forwarded(&mut self, name: &'static str, item: Cow<'a, [u8]>) {
+        if self.forwarded != ForwardedMode::Append {
+            return self.added.push(name, item);
+        }
+        let earlier = self.head.fields().get_all(name);
+        let earlier = earlier.filter(|line| !line.is_empty());
+        let parts = earlier.flat_map(|line| [line, b", "]).chain([&*item]);
+        self.added.push_joined(name, parts);
     }
 
     /// Decides what `Host` the next hop sees; `target` is its own name. A request that has none, as HTTP/1.0 allows,
     /// gets the authority of an absolute target, or else `target`: on an HTTP/1.1 hop there must be one.
     #[must_use]
+    #[inline]
     pub fn with_host(mut self, policy: &'a HostPolicy, target: &'a HostValue) -> Self {
-        self.host = match policy.value(target) {
-            Some(value) => Some(value.as_str()),
-            None if self.head.host().is_some() => None,
-            None => match split_absolute(self.head.target()) {
-                Some((authority, _)) => Some(authority),
-                None => Some(target.as_str()),
-            },
-        };
+        self.host = host_for(self.head, policy, target);
         self
     }
 
@@ -161,6 +175,7 @@ impl<'a> RequestRewrite<'a> {
     /// `pseudonym` is a token. It should differ between all proxies that a request may pass, or one of them takes
     /// itself for another: see [`is_loop`].
     #[must_use]
+    #[inline]
     pub fn with_via(mut self, pseudonym: &str) -> Self {
         self.added.push_via(self.head.version(), pseudonym);
         self
@@ -168,44 +183,77 @@ impl<'a> RequestRewrite<'a> {
 
     /// The fields for the next hop: what came, in its order, then what was added.
     pub fn fields(&self) -> impl Iterator<Item = Field<'_>> + Clone {
-        let replaced = self.host.map(|host| Field {
-            name: "Host",
-            value: host.as_bytes(),
-        });
-        // RFC 9110, section 7.2: Host should be the first field.
-        let missing = replaced.filter(|_| self.head.host().is_none());
-        let kept = self.head.fields().iter().filter_map(move |field| {
-            if self.drops(field.name) {
-                return None;
-            }
-            match replaced {
-                Some(host) if field.is("Host") => Some(Field {
-                    name: field.name,
-                    value: host.value,
-                }),
-                _ => Some(field),
-            }
-        });
-        missing.into_iter().chain(kept).chain(self.added.iter())
+        let kept = passed_on(self.head.fields(), |entry| self.decide(entry));
+        let missing = self.missing_host().into_iter();
+        missing.chain(kept).chain(self.added.iter())
     }
 
-    fn drops(&self, name: &str) -> bool {
-        if ends_at_hop(name) || is_alike(name, PEER_FIELD) || self.nominated.contains(name) {
-            return true;
-        }
-        // In HTTP/1.0 it means nothing (RFC 9110, section 10.1.1), and the next hop is HTTP/1.1, where it would.
-        if name.eq_ignore_ascii_case("Expect") && self.head.version() == Version::Http10 {
-            return true;
-        }
-        let forwarded_names = [FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO];
-        let mut forwarded = forwarded_names.iter().filter(|one| is_alike(name, one));
-        match self.forwarded {
-            ForwardedMode::Off => false,
-            // What was added holds what the client sent.
-            ForwardedMode::Append => forwarded.any(|one| self.added.contains(one)),
-            ForwardedMode::Replace => {
-                forwarded.next().is_some() || name.eq_ignore_ascii_case(FORWARDED)
+    /// Writes the head for the next hop, with `target` as its target: as [`Encoder::request`] does
+    /// with [`fields`](Self::fields), but nothing that was checked when it was read is checked
+    /// again, and what is passed on is copied in as few pieces as can be.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn encode(
+        &self,
+        target: &str,
+        options: Sending<'_>,
+        encoder: &mut Encoder<Client>,
+        out: &mut BytesMut,
+    ) -> Result<RequestContext, Misuse> {
+        let start = Start::passed(self.head, target, self.host.is_none());
+        encoder.request_with(&start, options, out, |writer| {
+            if let Some(host) = self.missing_host() {
+                writer.put(host)?;
             }
+            writer.pass(self.head.fields(), self.nominated.is_empty(), |entry| {
+                self.decide(entry)
+            })?;
+            self.added.write(writer)
+        })
+    }
+
+    /// The Host of a request that came without. RFC 9110, section 7.2: it should be the first field.
+    fn missing_host(&self) -> Option<Field<'_>> {
+        let value = self.host.filter(|_| self.head.host().is_none())?.as_bytes();
+        Some(Field {
+            name: "Host",
+            value,
+        })
+    }
+
+    #[inline]
+    fn decide<'s>(&'s self, field: &Entry<'_>) -> Passed<'s> {
+        if self.drops(field) {
+            return Passed::Dropped;
+        }
+        match self.host {
+            Some(host) if field.kind() == Kind::Host => Passed::Replaced(host.as_bytes()),
+            _ => Passed::Kept,
+        }
+    }
+
+    #[inline]
+    fn drops(&self, field: &Entry<'_>) -> bool {
+        match field.kind() {
+            kind if ends_at_hop(kind) => true,
+            // In HTTP/1.0 it means nothing (RFC 9110, section 10.1.1), and the next hop is HTTP/1.1, where it would.
+            Kind::Expect if self.head.version() == Version::Http10 => true,
+            Kind::Forwarded if self.forwarded == ForwardedMode::Replace => true,
+            Kind::Extension if self.drops_own(field.name()) => true,
+            _ => self.nominated.contains(field),
+        }
+    }
+
+    /// Whether a field is dropped because only a proxy may set it.
+    fn drops_own(&self, name: &[u8]) -> bool {
+        match (own_field(name), self.forwarded) {
+            (None, _) => false,
+            (Some(PEER_FIELD), _) | (Some(_), ForwardedMode::Replace) => true,
+            (Some(_), ForwardedMode::Off) => false,
+            // What was added holds what the client sent.
+            (Some(name), ForwardedMode::Append) => self.added.contains(name),
         }
     }
 
@@ -242,7 +290,7 @@ impl<'a> RequestRewrite<'a> {
 pub struct ResponseRewrite<'a> {
     head: &'a ResponseHead,
     nominated: Nominated<'a>,
-    added: Added,
+    added: Added<'a>,
 }
 
 impl<'a> ResponseRewrite<'a> {
@@ -251,13 +299,17 @@ impl<'a> ResponseRewrite<'a> {
     pub fn new(head: &'a ResponseHead) -> Self {
         Self {
             head,
-            nominated: Nominated::new(head.fields()),
+            nominated: match head.nominates_none() {
+                true => Nominated::default(),
+                false => Nominated::new(head.fields()),
+            },
             added: Added::default(),
         }
     }
 
     /// Appends this proxy to the `Via` of the response.
     #[must_use]
+    #[inline]
     pub fn with_via(mut self, pseudonym: &str) -> Self {
         self.added.push_via(self.head.version(), pseudonym);
         self
@@ -265,12 +317,56 @@ impl<'a> ResponseRewrite<'a> {
 
     /// The fields for the client's hop: what came, in its order, then what was added.
     pub fn fields(&self) -> impl Iterator<Item = Field<'_>> + Clone {
-        let keeps = |field: &Field<'_>| {
-            let name = field.name;
-            !ends_at_hop(name) && !is_alike(name, PEER_FIELD) && !self.nominated.contains(name)
-        };
-        let kept = self.head.fields().iter().filter(keeps);
+        let kept = passed_on(self.head.fields(), |entry| self.decide(entry));
         kept.chain(self.added.iter())
+    }
+
+    /// Writes the head for the client's hop: as [`Encoder::response`] does with [`fields`](Self::fields), but nothing
+    /// that was checked when it was read is checked again, and what is passed on is copied in as few pieces as can be.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn encode(
+        &self,
+        request: &RequestContext,
+        options: Sending<'_>,
+        encoder: &mut Encoder<Server>,
+        out: &mut BytesMut,
+    ) -> Result<(), Misuse> {
+        encoder.response_with(request, self.head.into(), options, out, |writer| {
+            self.write_fields(writer)
+        })
+    }
+
+    /// As [`encode`](Self::encode), for an interim response: as [`Encoder::interim`] does.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn encode_interim(
+        &self,
+        encoder: &mut Encoder<Server>,
+        out: &mut BytesMut,
+    ) -> Result<(), Misuse> {
+        encoder.interim_with(self.head.into(), out, |writer| self.write_fields(writer))
+    }
+
+    fn write_fields<'s>(&'s self, writer: &mut FieldWriter<'_, 's>) -> Result<(), Misuse> {
+        writer.pass(self.head.fields(), self.nominated.is_empty(), |entry| {
+            self.decide(entry)
+        })?;
+        self.added.write(writer)
+    }
+
+    #[inline]
+    fn decide(&self, field: &Entry<'_>) -> Passed<'static> {
+        let drops = match field.kind() {
+            kind if ends_at_hop(kind) => true,
+            Kind::Extension if own_field(field.name()) == Some(PEER_FIELD) => true,
+            _ => self.nominated.contains(field),
+        };
+        if drops { Passed::Dropped } else { Passed::Kept }
     }
 
     /// The value of `Upgrade` in a 101, if it grants protocols that `offered`, the value that the request was passed on
@@ -307,9 +403,67 @@ pub fn origin_form<'a>(method: &str, target: &'a str) -> Result<Cow<'a, str>, Ro
     }
 }
 
+/// The Host for the next hop, if it is not the one that the request came with.
+fn host_for<'a>(
+    head: &'a RequestHead,
+    policy: &'a HostPolicy,
+    target: &'a HostValue,
+) -> Option<&'a str> {
+    match policy.value(target) {
+        Some(value) => Some(value.as_str()),
+        None if head.host().is_some() => None,
+        None => match split_absolute(head.target()) {
+            Some((authority, _)) => Some(authority),
+            None => Some(target.as_str()),
+        },
+    }
+}
+
+/// The address of a client as `X-Forwarded-For` has it.
+pub(crate) fn client_text(client: IpAddr) -> Vec<u8> {
+    // A client that speaks IPv4 has an IPv4 address, even if the listener's socket is one for both.
+    match client.to_canonical() {
+        IpAddr::V4(client) => ipv4_text(client),
+        client => client.to_string().into_bytes(),
+    }
+}
+
+/// As `to_string` makes it, in a fraction of the time: this is done for every request.
+fn ipv4_text(address: Ipv4Addr) -> Vec<u8> {
+    let mut text = Vec::with_capacity("255.255.255.255".len());
+    for octet in address.octets() {
+        if !text.is_empty() {
+            text.push(b'.');
+        }
+        if octet >= 100 {
+            text.push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            text.push(b'0' + octet / 10 % 10);
+        }
+        text.push(b'0' + octet % 10);
+    }
+    text
+}
+
+/// The fields of a list as `decide` says.
+fn passed_on<'f>(
+    fields: &'f Fields,
+    decide: impl Fn(&Entry<'f>) -> Passed<'f> + Clone,
+) -> impl Iterator<Item = Field<'f>> + Clone {
+    fields.entries().filter_map(move |entry| {
+        let field = entry.field();
+        match decide(&entry) {
+            Passed::Kept => Some(field),
+            Passed::Dropped => None,
+            Passed::Replaced(value) => Some(Field { value, ..field }),
+        }
+    })
+}
+
 /// The value of `Upgrade`, if there is exactly one, and not a very long one.
 fn single_upgrade(fields: &Fields) -> Option<&[u8]> {
-    let mut lines = fields.get_all("Upgrade");
+    let mut lines = fields.values(Kind::Upgrade);
     let protocols = lines.next()?;
     (lines.next().is_none() && protocols.len() <= MAX_UPGRADE).then_some(protocols)
 }
@@ -319,68 +473,10 @@ fn protocol_names(protocols: &[u8]) -> impl Iterator<Item = &[u8]> {
     tokens(protocols).filter_map(|protocol| protocol.split(|&byte| byte == b'/').next())
 }
 
-/// Fields that a proxy adds: names of this file, and values in one buffer.
-#[derive(Clone, Debug, Default)]
-struct Added {
-    values: Vec<u8>,
-    /// Each name, and where its value ends; it begins where the one before ends.
-    lines: SmallVec<[(&'static str, usize); 5]>,
-}
-
-impl Added {
-    /// More than all fields of one request take, unless a client sent long ones to append to.
-    const CAPACITY: usize = 256;
-
-    fn push(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.values.capacity() == 0 {
-            self.values.reserve(Self::CAPACITY);
-        }
-        write(&mut self.values);
-        self.lines.push((name, self.values.len()));
-    }
-
-    /// Adds one field with what several lines said before, and one item more.
-    fn push_to_list<'v>(
-        &mut self,
-        name: &'static str,
-        before: impl Iterator<Item = &'v [u8]>,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
-        self.push(name, |value| {
-            for line in before.filter(|line| !line.is_empty()) {
-                value.extend_from_slice(line);
-                value.extend_from_slice(b", ");
-            }
-            write(value);
-        });
-    }
-
-    fn push_via(&mut self, received: Version, pseudonym: &str) {
-        let version = match received {
-            Version::Http10 => "1.0",
-            Version::Http11 => "1.1",
-        };
-        self.push(VIA, |value| {
-            let _infallible = write!(value, "{version} {pseudonym}");
-        });
-    }
-
-    fn contains(&self, name: &str) -> bool {
-        self.lines.iter().any(|(one, _)| *one == name)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Field<'_>> + Clone {
-        let mut start = 0;
-        self.lines.iter().map(move |&(name, end)| {
-            let value = &self.values[start..end];
-            start = end;
-            Field { name, value }
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
     use crate::h1::{Decoder, Limits, Server, Step};
 
@@ -693,6 +789,19 @@ mod tests {
             let head = request(&["GET / HTTP/1.1", "Host: h", "Connection: TE", &te]);
             assert_eq!(RequestRewrite::new(&head).te_trailers(), expected, "{te}");
         }
+    }
+
+    #[test]
+    fn client_addresses() {
+        for octets in (0..=255).map(|octet| [octet, 255 - octet, octet / 2, octet % 10]) {
+            let client = Ipv4Addr::from(octets);
+            assert_eq!(client_text(client.into()), client.to_string().as_bytes());
+            assert_eq!(
+                client_text(client.to_ipv6_mapped().into()),
+                client.to_string().as_bytes()
+            );
+        }
+        assert_eq!(client_text(Ipv6Addr::LOCALHOST.into()), b"::1");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::{hint::black_box, net::IpAddr, sync::Arc};
 use bytes::BytesMut;
 use libp2p_http_proxy::{
     h1::{
-        Client, Decoder, Encoder, Limits, RequestContext, RequestHead, RequestLine, ResponseHead,
-        Sending, Server, StatusLine, Step,
+        Client, Decoder, Encoder, Limits, RequestContext, RequestHead, ResponseHead, Sending,
+        Server, Step,
     },
     rewrite::{
         ForwardedMode, HostPolicy, HostValue, RequestRewrite, ResponseRewrite, is_loop, origin_form,
@@ -103,13 +103,9 @@ impl Gateway {
             te_trailers: rewrite.te_trailers(),
             ..Sending::default()
         };
-        let line = RequestLine {
-            method: head.method(),
-            target: &target,
-        };
         self.out.clear();
-        Encoder::<Client>::new()
-            .request(line, rewrite.fields(), sending, &mut self.out)
+        rewrite
+            .encode(&target, sending, &mut Encoder::new(), &mut self.out)
             .expect("can be passed on");
         black_box(&self.out);
     }
@@ -131,19 +127,10 @@ impl Gateway {
             length: head.declared_length(),
             ..Sending::default()
         };
-        let line = StatusLine {
-            status: head.status(),
-            reason: head.reason(),
-        };
+        let context = RequestContext::default();
         self.out.clear();
-        Encoder::<Server>::new()
-            .response(
-                &RequestContext::default(),
-                line,
-                rewrite.fields(),
-                sending,
-                &mut self.out,
-            )
+        rewrite
+            .encode(&context, sending, &mut Encoder::new(), &mut self.out)
             .expect("can be passed on");
         black_box(&self.out);
     }

@@ -1,7 +1,5 @@
 //! Where does a chunk end, and what comes behind the last one? (RFC 9112, section 7.1)
 
-use std::sync::Arc;
-
 use super::{
     diagnose,
     error::Error,
@@ -297,5 +295,5 @@ fn parse_trailers(text: &[u8], limits: &Limits) -> Result<Fields, Error> {
     if parsed.iter().any(|field| !is_allowed_trailer(field.name)) {
         return Err(Error::ForbiddenTrailer);
     }
-    Ok(Fields::parsed(Arc::from(text), text, parsed))
+    Ok(Fields::parsed(text, parsed))
 }

@@ -7,6 +7,7 @@ use super::{
     error::Error,
     fields::Fields,
     framing::{CloseReason, Framing, RequestContext},
+    head::Prefix,
     limits::Limits,
     role::{Client, Follow, Role, Server},
     scan::{Bounds, Scan},
@@ -275,35 +276,23 @@ impl<R: Role> Decoder<R> {
         let State::Head(scan) = &mut self.state else {
             return Ok((0, Step::NeedMore));
         };
-        let bounds = Bounds {
-            size: self.limits.head_size(),
-            // The start line, too.
-            lines: self.limits.fields() + 1,
-            too_large: Error::HeadTooLarge {
-                limit: self.limits.head_size(),
-            },
-            too_many: Error::TooManyFields {
-                limit: self.limits.fields(),
-            },
+        // Most heads come in one piece, and are as others are. What speaks against that is told by
+        // the careful way, which is the only one for the pieces of a head.
+        let ordinary = if scan.is_fresh() {
+            R::ordinary(input, &self.limits)
+        } else {
+            Err(Prefix::default())
         };
-        let before = scan.examined();
-        // RFC 9112, section 2.2: a server should skip an empty line before a request.
-        let end = scan.find_end(input, &bounds, R::IS_SERVER);
-        self.examined += scan.examined() - before;
-        let end = match end {
-            Ok(Some(end)) => end,
-            Ok(None) => return Ok((0, Step::NeedMore)),
-            // Not even the start line has ended.
-            Err(Error::HeadTooLarge { .. }) if R::IS_SERVER && scan.lines() == 0 => {
-                return Err(Error::TargetTooLong {
-                    limit: self.limits.target(),
-                });
+        let (end, head) = match ordinary {
+            Ok((end, head)) => {
+                self.examined += end as u64;
+                (end, head)
             }
-            Err(error) => return Err(error),
+            Err(prefix) => match self.careful_head(input, prefix)? {
+                Some(found) => found,
+                None => return Ok((0, Step::NeedMore)),
+            },
         };
-        let text = &input[scan.start()..end];
-        self.examined += text.len() as u64;
-        let head = R::parse(text, &self.limits)?;
         match R::follow(&head, &self.request)? {
             Follow::Head(close) => {
                 self.close = self.close.or(close);
@@ -316,6 +305,50 @@ impl<R: Role> Decoder<R> {
             }
         }
         Ok((end, Step::Head(head)))
+    }
+
+    /// Looks for the end of a head, of which `prefix` was looked at already, and then at all that
+    /// is in it.
+    fn careful_head(
+        &mut self,
+        input: &[u8],
+        prefix: Prefix,
+    ) -> Result<Option<(usize, R::Incoming)>, Error> {
+        let State::Head(scan) = &mut self.state else {
+            return Ok(None);
+        };
+        let bounds = Bounds {
+            size: self.limits.head_size(),
+            // The start line, too.
+            lines: self.limits.fields() + 1,
+            too_large: Error::HeadTooLarge {
+                limit: self.limits.head_size(),
+            },
+            too_many: Error::TooManyFields {
+                limit: self.limits.fields(),
+            },
+        };
+        let before = scan.examined();
+        if scan.is_fresh() {
+            scan.begin_behind(prefix.end, prefix.lines);
+        }
+        // RFC 9112, section 2.2: a server should skip an empty line before a request.
+        let end = scan.find_end(input, &bounds, R::IS_SERVER);
+        self.examined += scan.examined() - before;
+        let end = match end {
+            Ok(Some(end)) => end,
+            Ok(None) => return Ok(None),
+            // Not even the start line has ended.
+            Err(Error::HeadTooLarge { .. }) if R::IS_SERVER && scan.lines() == 0 => {
+                return Err(Error::TargetTooLong {
+                    limit: self.limits.target(),
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        let text = &input[scan.start()..end];
+        self.examined += text.len() as u64;
+        Ok(Some((end, R::parse(text, &self.limits)?)))
     }
 
     fn on_interim(&mut self) -> Result<(), Error> {

@@ -1,17 +1,29 @@
 //! Which fields does a message have? An ordered list that keeps case, order and repeats, which a
 //! proxy must pass on.
 
-use std::{fmt, sync::Arc};
+mod copy;
+mod kind;
+mod line;
+
+use std::{fmt, iter, sync::Arc};
 
 use smallvec::SmallVec;
 
+pub(crate) use self::{copy::Passed, kind::Kind, line::Span};
+use self::{
+    kind::Kinds,
+    line::{LINE_END, Line, Packed, SEPARATOR},
+};
 use super::{
     error::InvalidField,
     syntax::{is_field_value, is_token},
 };
 
-/// How many fields a list holds without allocating for its offsets: more than most messages have.
-const INLINE: usize = 16;
+/// How many fields a list that was made holds without allocating for their offsets.
+const INLINE: usize = 8;
+
+/// How many fields a head has at most, as a rule.
+const USUAL: usize = 32;
 
 /// Fields whose values are credentials, and never shown in debug output.
 const SECRET: [&str; 4] = [
@@ -64,24 +76,73 @@ impl fmt::Debug for Field<'_> {
 /// ```
 #[derive(Clone, Default)]
 pub struct Fields {
-    /// What was parsed. Never changed, so that the start line of a head can share it.
-    text: Arc<[u8]>,
-    /// What was pushed. Its offsets follow on those of `text`.
+    /// The text that was parsed, and behind it one packed line for each of its fields. Never
+    /// changed, so that the start line of a head can share it.
+    parsed: Arc<[u8]>,
+    /// Where the packed lines begin.
+    table: u32,
+    /// What the fields are; after a removal perhaps more than that.
+    kinds: Kinds,
+    /// What holds instead of the packed lines, once the list was changed.
+    changed: Option<Box<Changed>>,
+}
+
+/// A list of which not every field was parsed.
+#[derive(Clone, Default)]
+struct Changed {
+    lines: SmallVec<[Packed; INLINE]>,
+    /// What was pushed, as an encoder writes it. Its offsets follow on those of what was parsed.
     pushed: Vec<u8>,
-    lines: SmallVec<[Line; INLINE]>,
 }
 
-/// A range of the two buffers of a list, as if they were one.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Span {
-    start: u32,
-    end: u32,
+/// A field of a list. Its name and its value were checked when it got there.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    text: Text<'a>,
+    line: Line<'a>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Line {
-    name: Span,
-    value: Span,
+/// The two buffers of a list.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    parsed: &'a [u8],
+    pushed: &'a [u8],
+}
+
+/// The lines of a text, while it is not known yet how much of it is the head.
+pub(crate) struct Lines {
+    packed: [Packed; USUAL],
+    count: usize,
+    limit: usize,
+    kinds: Kinds,
+}
+
+impl Lines {
+    /// Room for so many lines, but not for more than heads have as a rule.
+    pub(crate) fn up_to(limit: usize) -> Self {
+        Self {
+            packed: [Packed::default(); USUAL],
+            count: 0,
+            limit: limit.min(USUAL),
+            kinds: Kinds::default(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Adds a canonical line, if there is room, with the field called `name`. It begins at `start`,
+    /// and its line end at `end`, within what a head may have.
+    #[inline]
+    pub(crate) fn push(&mut self, name: &[u8], start: usize, end: usize) -> Option<()> {
+        let kind = Kind::of(name);
+        let place = self.packed[..self.limit].get_mut(self.count)?;
+        *place = Line::canonical(kind, name, start, end);
+        self.count += 1;
+        self.kinds.insert(kind);
+        Some(())
+    }
 }
 
 impl Fields {
@@ -92,17 +153,17 @@ impl Fields {
 
     /// How many fields there are, repeats counted.
     pub fn len(&self) -> usize {
-        self.lines.len()
+        self.lines().len()
     }
 
     /// Whether there is no field.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.len() == 0
     }
 
     /// The fields in their order.
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> + Clone {
-        self.lines.iter().map(|line| self.field(line))
+        self.entries().map(|entry| entry.field())
     }
 
     /// The value of the first field called `name`, in any case.
@@ -134,13 +195,17 @@ impl Fields {
         if !is_field_value(value) {
             return Err(InvalidField::value(name));
         }
-        let start = self.text.len() + self.pushed.len();
-        let line = Line::new(start, name.len(), value.len())
+        let text = self.buffers();
+        let start = text.parsed.len() + text.pushed.len();
+        let line = Line::written(start, name.as_bytes(), value)
             .ok_or_else(|| InvalidField::too_large(name))?;
 
-        self.pushed.extend_from_slice(name.as_bytes());
-        self.pushed.extend_from_slice(value);
-        self.lines.push(line);
+        self.kinds.insert(Line(&line).kind());
+        let changed = self.change();
+        for part in [name.as_bytes(), SEPARATOR, value, LINE_END] {
+            changed.pushed.extend_from_slice(part);
+        }
+        changed.lines.push(line);
         Ok(())
     }
 
@@ -150,76 +215,177 @@ impl Fields {
     ///
     /// As for [`push`](Self::push). The list is unchanged then.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), InvalidField> {
-        let before = self.lines.len();
+        let before = self.len();
         self.push(name, value)?;
         // The new one is the last, and the only one to keep.
-        let last = self.lines.remove(before);
+        let last = self.change().lines.remove(before);
         self.remove(name);
-        self.lines.push(last);
+        self.change().lines.push(last);
         Ok(())
     }
 
     /// Removes every field called `name`, in any case, and says how many there were.
     pub fn remove(&mut self, name: &str) -> usize {
-        let before = self.lines.len();
-        let (text, pushed) = (&self.text, &self.pushed);
-        self.lines
-            .retain(|line| !slice(text, pushed, line.name).eq_ignore_ascii_case(name.as_bytes()));
-        before - self.lines.len()
+        let before = self.len();
+        if !self.contains(name) {
+            return 0;
+        }
+        let parsed = Arc::clone(&self.parsed);
+        let Changed { lines, pushed } = self.change();
+        let text = Text {
+            parsed: &parsed,
+            pushed,
+        };
+        lines.retain(|line| {
+            let found = text.slice(Line(line).name());
+            !found.eq_ignore_ascii_case(name.as_bytes())
+        });
+        before - self.len()
     }
 
-    /// The list of what httparse found in `source`, of which `text` is the copy to keep.
-    pub(crate) fn parsed(text: Arc<[u8]>, source: &[u8], headers: &[httparse::Header<'_>]) -> Self {
-        let lines = headers
+    /// The list of what httparse found in `text`, which is copied.
+    pub(crate) fn parsed(text: &[u8], headers: &[httparse::Header<'_>]) -> Self {
+        let lines = headers.iter().map(|header| Line::parsed(text, header));
+        let lines: SmallVec<[Packed; USUAL]> = lines.collect();
+        let mut kinds = Kinds::default();
+        lines
             .iter()
-            .map(|header| {
-                let name = Span::within(source, header.name.as_bytes());
-                // An empty slice may point anywhere.
-                let value = match header.value {
-                    [] => Span {
-                        start: name.end,
-                        end: name.end,
-                    },
-                    value => Span::within(source, value),
-                };
-                Line { name, value }
-            })
-            .collect();
+            .for_each(|line| kinds.insert(Line(line).kind()));
+        Self::copied(text, &lines, kinds)
+    }
+
+    /// The list of the lines that were found in `text`, which is copied.
+    pub(crate) fn found(text: &[u8], lines: &Lines) -> Self {
+        Self::copied(text, &lines.packed[..lines.count], lines.kinds)
+    }
+
+    fn copied(text: &[u8], lines: &[Packed], kinds: Kinds) -> Self {
+        let table = lines.as_flattened();
+        // One allocation, of which only the size is known before.
+        let mut parsed: Arc<[u8]> = iter::repeat_n(0, text.len() + table.len()).collect();
+        if let Some(room) = Arc::get_mut(&mut parsed) {
+            let (copy, behind) = room.split_at_mut(text.len());
+            copy.copy_from_slice(text);
+            behind.copy_from_slice(table);
+        }
         Self {
-            text,
-            pushed: Vec::new(),
-            lines,
+            parsed,
+            // A head is far smaller than what can be counted.
+            table: text.len().try_into().unwrap_or(u32::MAX),
+            kinds,
+            changed: None,
         }
     }
 
-    /// For each parsed field its name, its value, and all that stands between its colon and its
-    /// line end.
-    pub(crate) fn raw_lines(&self) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
-        self.lines.iter().map(|line| {
-            let colon = line.name.end as usize;
-            let rest = self.text.get(colon + 1..).unwrap_or_default();
-            let raw = rest.split(|&byte| byte == b'\r').next().unwrap_or_default();
-            (self.slice(line.name), self.slice(line.value), raw)
+    /// The text that was parsed, and what stands behind it.
+    pub(crate) fn text(&self) -> &Arc<[u8]> {
+        &self.parsed
+    }
+
+    /// The fields in their order.
+    #[inline]
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
+        let text = self.buffers();
+        self.lines().iter().map(move |line| Entry {
+            text,
+            line: Line(line),
         })
     }
 
-    fn field(&self, line: &Line) -> Field<'_> {
-        Field {
-            // A token is ASCII, so this cannot fail.
-            name: str::from_utf8(self.slice(line.name)).unwrap_or_default(),
-            value: self.slice(line.value),
+    /// The values of all fields of a kind, in their order.
+    #[inline]
+    pub(crate) fn values(&self, kind: Kind) -> impl Iterator<Item = &[u8]> + Clone {
+        // Most kinds are not there, and then nothing is looked at.
+        let lines = match self.kinds.contains(kind) {
+            true => self.lines(),
+            false => &[],
+        };
+        let text = self.buffers();
+        let lines = lines.iter().map(Line);
+        lines
+            .filter(move |line| line.kind() == kind)
+            .map(move |line| text.slice(line.value()))
+    }
+
+    fn lines(&self) -> &[Packed] {
+        match &self.changed {
+            Some(changed) => &changed.lines,
+            None => {
+                let table = self.parsed.get(self.table as usize..).unwrap_or_default();
+                table.as_chunks().0
+            }
         }
     }
 
-    fn named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> + Clone {
-        self.lines
-            .iter()
-            .filter(move |line| self.slice(line.name).eq_ignore_ascii_case(name.as_bytes()))
-            .map(|line| self.slice(line.value))
+    fn buffers(&self) -> Text<'_> {
+        Text {
+            parsed: &self.parsed,
+            pushed: self.changed.as_ref().map_or(&[], |changed| &changed.pushed),
+        }
     }
 
-    fn slice(&self, span: Span) -> &[u8] {
-        slice(&self.text, &self.pushed, span)
+    fn change(&mut self) -> &mut Changed {
+        if self.changed.is_none() {
+            let changed = Changed {
+                lines: self.lines().into(),
+                pushed: Vec::new(),
+            };
+            self.changed = Some(Box::new(changed));
+        }
+        self.changed.get_or_insert_default()
+    }
+
+    fn named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> + Clone {
+        let kind = Kind::of(name.as_bytes());
+        let has_name = move |entry: &Entry<'_>| {
+            entry.kind() == kind
+                && (!kind.is_any() || entry.name().eq_ignore_ascii_case(name.as_bytes()))
+        };
+        self.entries().filter(has_name).map(|entry| entry.value())
+    }
+}
+
+impl<'a> Entry<'a> {
+    #[inline]
+    pub(crate) fn kind(&self) -> Kind {
+        self.line.kind()
+    }
+
+    #[inline]
+    pub(crate) fn name(&self) -> &'a [u8] {
+        self.text.slice(self.line.name())
+    }
+
+    #[inline]
+    pub(crate) fn value(&self) -> &'a [u8] {
+        self.text.slice(self.line.value())
+    }
+
+    /// What stands behind the colon of a parsed field: the rest of its line with all white space,
+    /// and what follows on that.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        let behind_colon = self.line.name().end as usize + 1;
+        self.text.parsed.get(behind_colon..).unwrap_or_default()
+    }
+
+    pub(crate) fn field(&self) -> Field<'a> {
+        Field {
+            // A token is ASCII, so this cannot fail.
+            name: str::from_utf8(self.name()).unwrap_or_default(),
+            value: self.value(),
+        }
+    }
+}
+
+impl<'a> Text<'a> {
+    #[inline]
+    fn slice(&self, span: Span) -> &'a [u8] {
+        let (start, end) = (span.start as usize, span.end as usize);
+        match start.checked_sub(self.parsed.len()) {
+            None => self.parsed.get(start..end),
+            Some(start) => self.pushed.get(start..end - self.parsed.len()),
+        }
+        .unwrap_or_default()
     }
 }
 
@@ -236,52 +402,6 @@ impl PartialEq for Fields {
 }
 
 impl Eq for Fields {}
-
-impl Line {
-    fn new(start: usize, name: usize, value: usize) -> Option<Self> {
-        let end = start.checked_add(name)?.checked_add(value)?;
-        let (start, middle, end) = (
-            start.try_into().ok()?,
-            (start + name).try_into().ok()?,
-            end.try_into().ok()?,
-        );
-        Some(Self {
-            name: Span { start, end: middle },
-            value: Span { start: middle, end },
-        })
-    }
-}
-
-impl Span {
-    /// Where `part` lies in `whole`, of which it is a slice. A head is far smaller than the offsets
-    /// can count.
-    pub(crate) fn within(whole: &[u8], part: &[u8]) -> Self {
-        let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
-        Self::new(start, start.wrapping_add(part.len()))
-    }
-
-    /// The range from `start` to `end`, empty if it cannot be counted.
-    pub(crate) fn new(start: usize, end: usize) -> Self {
-        match (start.try_into(), end.try_into()) {
-            (Ok(start), Ok(end)) => Self { start, end },
-            _ => Self::default(),
-        }
-    }
-
-    pub(crate) fn of(self, text: &[u8]) -> &[u8] {
-        text.get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
-    }
-}
-
-fn slice<'a>(text: &'a [u8], pushed: &'a [u8], span: Span) -> &'a [u8] {
-    let (start, end) = (span.start as usize, span.end as usize);
-    match start.checked_sub(text.len()) {
-        None => text.get(start..end),
-        Some(start) => pushed.get(start..end - text.len()),
-    }
-    .unwrap_or_default()
-}
 
 #[cfg(test)]
 mod tests {
@@ -348,7 +468,7 @@ mod tests {
         else {
             panic!("valid fields");
         };
-        let mut fields = Fields::parsed(Arc::from(&source[..]), source, headers);
+        let mut fields = Fields::parsed(source, headers);
         fields.push("C", "3").expect("valid");
 
         assert_eq!(
@@ -363,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_lines_show_the_white_space() {
+    fn the_rest_of_a_line_shows_the_white_space() {
         let source = b"A: \t1 \r\nB:\r\n\r\n";
         let mut headers = [httparse::EMPTY_HEADER; 4];
         let Ok(httparse::Status::Complete((_, headers))) =
@@ -371,13 +491,40 @@ mod tests {
         else {
             panic!("valid fields");
         };
-        let fields = Fields::parsed(Arc::from(&source[..]), source, headers);
+        let fields = Fields::parsed(source, headers);
 
-        let raw: Vec<_> = fields.raw_lines().collect();
-        assert_eq!(
-            raw,
-            [(&b"A"[..], &b"1"[..], &b" \t1 "[..]), (b"B", b"", b"")]
-        );
+        let mut lines = fields.entries();
+        for (name, value, rest) in [("A", "1", " \t1 \r\n"), ("B", "", "\r\n\r\n")] {
+            let entry = lines.next().expect("two lines");
+            assert_eq!(
+                entry.field(),
+                Field {
+                    name,
+                    value: value.as_bytes()
+                }
+            );
+            assert!(entry.rest().starts_with(rest.as_bytes()), "{name}");
+        }
+        assert!(lines.next().is_none());
+    }
+
+    #[test]
+    fn values_of_a_kind_are_found_among_parsed_and_pushed() {
+        let source = b"via: 1\r\nX-Via: 2\r\n\r\n";
+        let mut headers = [httparse::EMPTY_HEADER; 2];
+        let Ok(httparse::Status::Complete((_, headers))) =
+            httparse::parse_headers(source, &mut headers)
+        else {
+            panic!("valid fields");
+        };
+        let mut fields = Fields::parsed(source, headers);
+        let values = |fields: &Fields| fields.values(Kind::Via).collect::<Vec<_>>().concat();
+        assert_eq!(values(&fields), b"1");
+        fields.push("VIA", "3").expect("valid");
+        assert_eq!(values(&fields), b"13");
+        assert_eq!(fields.remove("Via"), 2);
+        assert_eq!(values(&fields), b"");
+        assert_eq!(fields.values(Kind::Host).count(), 0);
     }
 
     #[test]

@@ -109,15 +109,20 @@ impl RequestHead {
         declared(self.traits.chunked, self.traits.content_length)
     }
 
+    /// Why the connection cannot be kept after the response, if so.
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        persistence(self.version(), self.traits.close, self.traits.keep_alive)
+    }
+
     /// What must be known of this request to answer it.
     pub fn context(&self) -> RequestContext {
         let traits = &self.traits;
         let is_http11 = self.version() == Version::Http11;
         let has_body = !matches!(request_framing(self), Framing::None | Framing::Length(0));
         RequestContext {
-            head_method: self.method() == "HEAD",
+            head_method: self.is_head(),
             version: self.version(),
-            close: persistence(self.version(), traits.close, traits.keep_alive),
+            close: self.close_reason(),
             // RFC 9110, section 7.8: an upgrade may be ignored, and in HTTP/1.0 must be. Behind a
             // body the place where the new protocol begins would be one more thing to disagree
             // about.

@@ -3,14 +3,17 @@
 //! A parsed head is one allocation of its exact size: it does not keep the read buffer alive, and
 //! to clone it is to count a reference.
 
+mod ordinary;
+
 use std::{fmt, mem::MaybeUninit, sync::Arc};
 
 use httparse::{Header, Status};
 
+pub(crate) use self::ordinary::Prefix;
 use super::{
     diagnose,
     error::{Error, InvalidField, InvalidHead, shown},
-    fields::{Fields, Span},
+    fields::{Fields, Kind, Lines, Span},
     limits::{FIELDS_CEILING, Limits},
     status::{is_status, reason_phrase},
     syntax::{digits, is_text},
@@ -28,6 +31,8 @@ pub struct RequestHead {
     version: Version,
     fields: Fields,
     pub(crate) traits: Traits,
+    /// Whether the head is as it was parsed.
+    is_unchanged: bool,
 }
 
 impl RequestHead {
@@ -57,6 +62,7 @@ impl RequestHead {
             version: Version::Http11,
             fields: Fields::default(),
             traits: Traits::default(),
+            is_unchanged: false,
         })
     }
 
@@ -66,13 +72,36 @@ impl RequestHead {
     ///
     /// If the name or the value is one that no message can carry.
     pub fn with_field(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, InvalidField> {
-        self.fields.push(name, value)?;
+        self.fields_mut().push(name, value)?;
         Ok(self)
     }
 
     /// The method. It is case-sensitive.
     pub fn method(&self) -> &str {
         str::from_utf8(self.method.of(&self.text)).unwrap_or_default()
+    }
+
+    pub(crate) fn method_bytes(&self) -> &[u8] {
+        self.method.of(&self.text)
+    }
+
+    /// Whether the target is this one, and was read as that of an HTTP/1.1 request: it was checked
+    /// together with the Host then, and nothing was changed since.
+    pub(crate) fn has_checked(&self, target: &str) -> bool {
+        self.is_unchanged
+            && self.version == Version::Http11
+            && target.as_bytes() == self.target.of(&self.text)
+    }
+
+    /// Whether it is known that no Connection option names a field that would not end at this hop
+    /// anyway.
+    pub(crate) fn nominates_none(&self) -> bool {
+        self.is_unchanged && !self.traits.nominates
+    }
+
+    /// Whether the method is HEAD.
+    pub(crate) fn is_head(&self) -> bool {
+        self.method_bytes() == b"HEAD"
     }
 
     /// The target, byte for byte as it was sent.
@@ -93,12 +122,13 @@ impl RequestHead {
     /// The fields, to be changed. What they said about framing when they were parsed stays as it
     /// was.
     pub fn fields_mut(&mut self) -> &mut Fields {
+        self.is_unchanged = false;
         &mut self.fields
     }
 
     /// The value of the Host field.
     pub fn host(&self) -> Option<&[u8]> {
-        self.fields.get("host")
+        self.fields.values(Kind::Host).next()
     }
 
     /// Whether the client said that it takes trailers (`TE: trailers`, RFC 9110, section 10.1.4).
@@ -132,24 +162,55 @@ impl RequestHead {
         if text.get(line..line + 2) != Some(b"\r\n") || !text.starts_with(method.as_bytes()) {
             return Err(Error::StartLine);
         }
-        target::check_method(method.as_bytes())?;
-        if target.len() > limits.target() {
+        let fields = Fields::parsed(text, parsed.headers);
+        Self::of(
+            method.len(),
+            target_start + target.len(),
+            version,
+            fields,
+            limits,
+        )
+    }
+
+    /// Reads the head that `input` begins with, if it is whole and an ordinary one: otherwise what
+    /// is to be said about it is left to [`parse`](Self::parse).
+    pub(crate) fn ordinary(input: &[u8], limits: &Limits) -> Result<(usize, Self), Prefix> {
+        let input = &input[..input.len().min(limits.head_size())];
+        let line = ordinary::RequestLine::read(input).ok_or(Prefix::default())?;
+        let mut lines = Lines::up_to(limits.fields());
+        let end = ordinary::fields(input, line.end + 2, &mut lines)?;
+        let fields = Fields::found(&input[..end], &lines);
+        let head = Self::of(line.method, line.target, Version::Http11, fields, limits);
+        head.map(|head| (end, head)).map_err(|_| Prefix::default())
+    }
+
+    /// The head whose text `fields` has, with a method and a target that end there, and one space
+    /// between them.
+    fn of(
+        method: usize,
+        target: usize,
+        version: Version,
+        fields: Fields,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        let text = Arc::clone(fields.text());
+        let (method, target) = (Span::new(0, method), Span::new(method + 1, target));
+        target::check_method(method.of(&text))?;
+        if target.of(&text).len() > limits.target() {
             return Err(Error::TargetTooLong {
                 limit: limits.target(),
             });
         }
-        let form = target::form(method.as_bytes(), target.as_bytes())?;
-
-        let kept: Arc<[u8]> = Arc::from(text);
-        let fields = Fields::parsed(kept.clone(), text, parsed.headers);
+        let form = target::form(method.of(&text), target.of(&text))?;
         let traits = request_traits(&fields, form, version)?;
         Ok(Self {
-            text: kept,
-            method: Span::new(0, method.len()),
-            target: Span::new(target_start, target_start + target.len()),
+            text,
+            method,
+            target,
             version,
             fields,
             traits,
+            is_unchanged: true,
         })
     }
 }
@@ -206,6 +267,8 @@ pub struct ResponseHead {
     version: Version,
     fields: Fields,
     pub(crate) traits: Traits,
+    /// Whether the head is as it was parsed.
+    is_unchanged: bool,
 }
 
 impl ResponseHead {
@@ -226,6 +289,7 @@ impl ResponseHead {
             version: Version::Http11,
             fields: Fields::default(),
             traits: Traits::default(),
+            is_unchanged: false,
         })
     }
 
@@ -235,7 +299,7 @@ impl ResponseHead {
     ///
     /// If the name or the value is one that no message can carry.
     pub fn with_field(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, InvalidField> {
-        self.fields.push(name, value)?;
+        self.fields_mut().push(name, value)?;
         Ok(self)
     }
 
@@ -277,7 +341,14 @@ impl ResponseHead {
     /// The fields, to be changed. What they said about framing when they were parsed stays as it
     /// was.
     pub fn fields_mut(&mut self) -> &mut Fields {
+        self.is_unchanged = false;
         &mut self.fields
+    }
+
+    /// Whether it is known that no Connection option names a field that would not end at this hop
+    /// anyway.
+    pub(crate) fn nominates_none(&self) -> bool {
+        self.is_unchanged && !self.traits.nominates
     }
 
     /// Whether another response follows to the same request (RFC 9110, section 15.2). A 101 is
@@ -302,21 +373,37 @@ impl ResponseHead {
             _ => return Err(diagnose::response(text)),
         }
         let version = Version::from_minor(parsed.version)?;
-        let (status, reason) = status_line(text)?;
+        Self::of(version, Fields::parsed(text, parsed.headers))
+    }
 
-        let kept: Arc<[u8]> = Arc::from(text);
-        let fields = Fields::parsed(kept.clone(), text, parsed.headers);
+    /// Reads the head that `input` begins with, if it is whole and an ordinary one: otherwise what
+    /// is to be said about it is left to [`parse`](Self::parse).
+    pub(crate) fn ordinary(input: &[u8], limits: &Limits) -> Result<(usize, Self), Prefix> {
+        let input = &input[..input.len().min(limits.head_size())];
+        let line = ordinary::status_line_end(input).ok_or(Prefix::default())?;
+        let mut lines = Lines::up_to(limits.fields());
+        let end = ordinary::fields(input, line + 2, &mut lines)?;
+        let fields = Fields::found(&input[..end], &lines);
+        let head = Self::of(Version::Http11, fields);
+        head.map(|head| (end, head)).map_err(|_| Prefix::default())
+    }
+
+    /// The head whose text `fields` has.
+    fn of(version: Version, fields: Fields) -> Result<Self, Error> {
+        let text = Arc::clone(fields.text());
+        let (status, reason) = status_line(&text)?;
         let traits = Seen::read(&fields)?.traits;
         if traits.chunked && version == Version::Http10 {
             return Err(Error::TransferEncodingOnHttp10);
         }
         let head = Self {
-            text: kept,
+            text,
             status,
             reason,
             version,
             fields,
             traits,
+            is_unchanged: true,
         };
         head.check_informational()?;
         Ok(head)

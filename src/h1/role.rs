@@ -7,7 +7,7 @@ use super::{
     framing::{
         CloseReason, Framing, RequestContext, request_framing, response_close, response_framing,
     },
-    head::{RequestHead, ResponseHead},
+    head::{Prefix, RequestHead, ResponseHead},
     limits::Limits,
 };
 
@@ -59,6 +59,11 @@ pub(super) mod sealed {
         where
             Self: Role;
 
+        /// Reads the head that `input` begins with, if it is whole and an ordinary one.
+        fn ordinary(input: &[u8], limits: &Limits) -> Result<(usize, Self::Incoming), Prefix>
+        where
+            Self: Role;
+
         /// What a response must know of `head`, if that is a request.
         fn context(head: &Self::Incoming) -> Option<RequestContext>
         where
@@ -78,12 +83,16 @@ impl sealed::Side for Server {
         RequestHead::parse(text, limits)
     }
 
+    fn ordinary(input: &[u8], limits: &Limits) -> Result<(usize, RequestHead), Prefix> {
+        RequestHead::ordinary(input, limits)
+    }
+
     fn context(head: &RequestHead) -> Option<RequestContext> {
         Some(head.context())
     }
 
     fn follow(head: &RequestHead, _: &RequestContext) -> Result<Follow, Error> {
-        Ok(Follow::Body(request_framing(head), head.context().close))
+        Ok(Follow::Body(request_framing(head), head.close_reason()))
     }
 }
 
@@ -92,6 +101,10 @@ impl sealed::Side for Client {
 
     fn parse(text: &[u8], limits: &Limits) -> Result<ResponseHead, Error> {
         ResponseHead::parse(text, limits)
+    }
+
+    fn ordinary(input: &[u8], limits: &Limits) -> Result<(usize, ResponseHead), Prefix> {
+        ResponseHead::ordinary(input, limits)
     }
 
     fn context(_: &ResponseHead) -> Option<RequestContext> {

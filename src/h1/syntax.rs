@@ -1,5 +1,8 @@
 //! Which bytes may stand where? Tokens, field values, lists and numbers of RFC 9110, section 5.
 
+/// How many bytes are looked at together.
+const BLOCK: usize = 16;
+
 /// Whether `bytes` is a token (RFC 9110, section 5.6.2): one or more of `!#$%&'*+-.^_`|~`, letters
 /// and digits.
 pub fn is_token(bytes: &[u8]) -> bool {
@@ -62,10 +65,43 @@ pub(crate) fn is_field_value(value: &[u8]) -> bool {
 
 /// Whether every byte is HTAB, SP, visible or obs-text: what values and reason phrases consist of.
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
-    // Without an early end, so that the compiler can look at many bytes at once.
-    !bytes
-        .iter()
-        .fold(false, |found, &byte| found | is_control(byte))
+    !any(bytes, is_control)
+}
+
+/// Whether any of the bytes is one of `these`. Without an early end, so that the compiler can look
+/// at many bytes at once.
+#[inline]
+pub(crate) fn any(bytes: &[u8], these: impl Fn(u8) -> bool) -> bool {
+    let any = |part: &[u8]| part.iter().fold(false, |found, &byte| found | these(byte));
+    match bytes.last_chunk::<BLOCK>() {
+        None => any(bytes),
+        // The last block may share bytes with the one before it.
+        Some(last) => {
+            let (blocks, _) = bytes.as_chunks::<BLOCK>();
+            blocks
+                .iter()
+                .fold(any(last), |found, block| found | any(block))
+        }
+    }
+}
+
+/// Where the first byte is that is one of `these`.
+#[inline(always)]
+pub(crate) fn find(bytes: &[u8], these: impl Fn(u8) -> bool) -> Option<usize> {
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    for (number, block) in blocks.iter().enumerate() {
+        // A mark for each byte, and all of them as one number: the compiler needs no loop.
+        let mut marks = [0; BLOCK];
+        for (mark, &byte) in marks.iter_mut().zip(block) {
+            *mark = if these(byte) { u8::MAX } else { 0 };
+        }
+        if marks.iter().fold(0, |any, mark| any | mark) != 0 {
+            let before = u128::from_le_bytes(marks).trailing_zeros() / u8::BITS;
+            return Some(number * BLOCK + before as usize);
+        }
+    }
+    let at = rest.iter().position(|&byte| these(byte))?;
+    Some(blocks.len() * BLOCK + at)
 }
 
 /// Whether `byte` is a control byte other than HTAB.
@@ -98,18 +134,18 @@ pub(crate) fn is_protocol_list(value: &[u8]) -> bool {
 }
 
 fn is_token_byte(byte: u8) -> bool {
-    const TABLE: [bool; 256] = token_table();
+    const TABLE: [bool; 256] = alphanumeric_and(b"!#$%&'*+-.^_`|~");
     TABLE[usize::from(byte)]
 }
 
-const fn token_table() -> [bool; 256] {
+/// For each byte whether it is a letter, a digit or one of `others`.
+pub(crate) const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
         table[byte] = (byte as u8).is_ascii_alphanumeric();
         byte += 1;
     }
-    let others = b"!#$%&'*+-.^_`|~";
     let mut at = 0;
     while at < others.len() {
         table[others[at] as usize] = true;
@@ -202,6 +238,21 @@ mod tests {
             (b"a\x0bb", false),
         ] {
             assert_eq!(is_field_value(value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn one_byte_is_found_anywhere() {
+        for length in 0..70 {
+            let mut bytes = vec![b'a'; length];
+            assert!(is_text(&bytes) && !any(&bytes, |byte| byte == b'x'));
+            for at in 0..length {
+                bytes[at] = 0x7f;
+                assert!(!is_text(&bytes), "{at} of {length}");
+                assert_eq!(find(&bytes, is_control), Some(at), "of {length}");
+                assert_eq!(find(&bytes, |byte| byte == b'x'), None);
+                bytes[at] = b'a';
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use super::{
     error::Error,
-    syntax::{digits, hex_digit, is_token},
+    syntax::{alphanumeric_and, any, digits, hex_digit, is_token},
 };
 
 /// The form of a request target (RFC 9112, section 3.2).
@@ -47,17 +47,25 @@ pub(crate) fn check_method(method: &[u8]) -> Result<(), Error> {
 /// Browsers leave bytes unescaped that RFC 3986 wants escaped, such as `|` and non-ASCII letters.
 /// They pass: what is refused is what ends a target elsewhere (white space, controls, `#`).
 pub(crate) fn form<'a>(method: &[u8], target: &'a [u8]) -> Result<Form<'a>, Error> {
-    if target.iter().any(|&byte| byte <= b' ' || byte == 0x7f) || str::from_utf8(target).is_err() {
-        return Err(Error::Target);
-    }
-    if target.contains(&b'#') {
-        return Err(Error::Fragment);
+    // Few targets hold any of these, which is told faster than which one it is.
+    if any(target, |byte| !(b'!'..0x7f).contains(&byte) || byte == b'#') {
+        check_unusual(target)?;
     }
     match target {
         [b'/', ..] => Ok(Form::Origin),
         b"*" if method == b"OPTIONS" => Ok(Form::Asterisk),
         _ => absolute(target),
     }
+}
+
+fn check_unusual(target: &[u8]) -> Result<(), Error> {
+    if target.iter().any(|&byte| byte <= b' ' || byte == 0x7f) || str::from_utf8(target).is_err() {
+        return Err(Error::Target);
+    }
+    if target.contains(&b'#') {
+        return Err(Error::Fragment);
+    }
+    Ok(())
 }
 
 /// Checks Host against the target and the version (RFC 9112, section 3.2).
@@ -120,14 +128,7 @@ impl<'a> Authority<'a> {
                 address.parse::<Ipv6Addr>().ok()?;
                 (&text[..end + 2], &inner[end + 1..])
             }
-            _ => {
-                let end = memchr::memchr(b':', text).unwrap_or(text.len());
-                let (host, port) = text.split_at(end);
-                if !is_reg_name(host) {
-                    return None;
-                }
-                (host, port)
-            }
+            _ => text.split_at(reg_name_length(text)?),
         };
         let port = match port {
             [] | [b':'] => None,
@@ -156,27 +157,29 @@ fn default_port(scheme: &[u8]) -> Option<u16> {
     }
 }
 
-/// Whether `host` is a registered name or an IPv4 address (RFC 3986, section 3.2.2), and not empty.
+/// The length of the registered name or IPv4 address (RFC 3986, section 3.2.2) before the port, if
+/// it is one, and not empty.
 ///
 /// The comma, which the grammar allows, is refused: a recipient that joins fields would read two
 /// hosts.
-fn is_reg_name(host: &[u8]) -> bool {
-    let mut rest = host;
-    while let [byte, after @ ..] = rest {
-        rest = match byte {
-            b'%' => match after {
-                [high, low, after @ ..]
-                    if hex_digit(*high).is_some() && hex_digit(*low).is_some() =>
-                {
-                    after
-                }
-                _ => return false,
-            },
-            byte if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte) => after,
-            _ => return false,
-        };
+fn reg_name_length(text: &[u8]) -> Option<usize> {
+    const PLAIN: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+;=");
+    let is_plain = |byte: &u8| PLAIN[usize::from(*byte)];
+    let mut length = 0;
+    loop {
+        let rest = &text[length..];
+        let plain = rest.iter().position(|byte| !is_plain(byte));
+        length += plain.unwrap_or(rest.len());
+        match &text[length..] {
+            [] | [b':', ..] => break,
+            [b'%', high, low, ..] => {
+                hex_digit(*high).and(hex_digit(*low))?;
+                length += 3;
+            }
+            _ => return None,
+        }
     }
-    !host.is_empty()
+    (length > 0).then_some(length)
 }
 
 #[cfg(test)]

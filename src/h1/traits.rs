@@ -2,7 +2,7 @@
 
 use super::{
     error::Error,
-    fields::Fields,
+    fields::{Entry, Fields, Kind},
     syntax::{digits, is_protocol_list, is_token, tokens},
 };
 
@@ -21,6 +21,8 @@ pub(crate) struct Traits {
     pub(crate) expect_continue: bool,
     /// `TE: trailers`
     pub(crate) te_trailers: bool,
+    /// A Connection option other than `keep-alive` and `upgrade`, which may name a field
+    pub(crate) nominates: bool,
 }
 
 /// The fields that are read here, as they were found.
@@ -41,19 +43,18 @@ impl<'a> Seen<'a> {
     /// Reads `fields`, every line of every repeated one.
     pub(crate) fn read(fields: &'a Fields) -> Result<Self, Error> {
         let mut seen = Self::default();
-        for (name, value, raw) in fields.raw_lines() {
-            // Most fields are none of these: their length alone tells.
-            match name.len() {
-                2 if is(name, b"te") => seen.on_te(value),
-                4 if is(name, b"host") => {
-                    seen.host = Some(value);
+        for field in fields.entries() {
+            match field.kind() {
+                Kind::Te => seen.on_te(field.value()),
+                Kind::Host => {
+                    seen.host = Some(field.value());
                     seen.hosts += 1;
                 }
-                6 if is(name, b"expect") => seen.on_expect(value),
-                7 if is(name, b"upgrade") => seen.on_upgrade(value),
-                10 if is(name, b"connection") => seen.on_connection(value),
-                14 if is(name, b"content-length") => seen.on_content_length(value, raw)?,
-                17 if is(name, b"transfer-encoding") => seen.on_transfer_encoding(value, raw)?,
+                Kind::Expect => seen.on_expect(field.value()),
+                Kind::Upgrade => seen.on_upgrade(field.value()),
+                Kind::Connection => seen.on_connection(field.value()),
+                Kind::ContentLength => seen.on_content_length(field.value(), raw(&field))?,
+                Kind::TransferEncoding => seen.on_transfer_encoding(field.value(), raw(&field))?,
                 _ => {}
             }
         }
@@ -107,9 +108,14 @@ impl<'a> Seen<'a> {
     /// RFC 9110, section 7.6.1.
     fn on_connection(&mut self, value: &[u8]) {
         for option in tokens(value) {
-            self.traits.close |= is(option, b"close");
-            self.traits.keep_alive |= is(option, b"keep-alive");
-            self.connection_upgrade |= is(option, b"upgrade");
+            match Kind::of(option) {
+                Kind::KeepAlive => self.traits.keep_alive = true,
+                Kind::Upgrade => self.connection_upgrade = true,
+                _ => {
+                    self.traits.close |= is(option, b"close");
+                    self.traits.nominates = true;
+                }
+            }
         }
     }
 
@@ -134,6 +140,12 @@ impl<'a> Seen<'a> {
     fn on_te(&mut self, value: &[u8]) {
         self.traits.te_trailers |= tokens(value).any(|coding| is(coding, b"trailers"));
     }
+}
+
+/// All that stands between the colon of a field and its line end.
+fn raw<'a>(field: &Entry<'a>) -> &'a [u8] {
+    let mut lines = field.rest().split(|&byte| byte == b'\r');
+    lines.next().unwrap_or_default()
 }
 
 fn is(value: &[u8], name: &[u8]) -> bool {

@@ -1,10 +1,13 @@
 //! What are the bytes of a head and of a chunk? Every field that frames a message is written here
 //! only.
 
+mod fields;
+
 use std::fmt::Write as _;
 
 use bytes::{BufMut, BytesMut};
 
+pub(crate) use self::fields::FieldWriter;
 use super::{
     chunked::is_allowed_trailer,
     error::{InvalidField, Misuse, shown},
@@ -32,6 +35,36 @@ impl<'a> From<&'a RequestHead> for RequestLine<'a> {
         Self {
             method: head.method(),
             target: head.target(),
+        }
+    }
+}
+
+/// The start line of a request, and what is known of it.
+pub(crate) struct Start<'a> {
+    pub(crate) method: &'a [u8],
+    pub(crate) target: &'a [u8],
+    /// Whether it is that of a head that was parsed as an HTTP/1.1 request, and is passed on with the
+    /// Host of that head, so that nothing has to be checked again.
+    pub(crate) is_checked: bool,
+}
+
+impl<'a> Start<'a> {
+    /// That of `head` with `target`. With `keeps_host` its Host is passed on as it came.
+    pub(crate) fn passed(head: &'a RequestHead, target: &'a str, keeps_host: bool) -> Self {
+        Self {
+            method: head.method_bytes(),
+            target: target.as_bytes(),
+            is_checked: keeps_host && head.has_checked(target),
+        }
+    }
+}
+
+impl<'a> From<RequestLine<'a>> for Start<'a> {
+    fn from(line: RequestLine<'a>) -> Self {
+        Self {
+            method: line.method.as_bytes(),
+            target: line.target.as_bytes(),
+            is_checked: false,
         }
     }
 }
@@ -72,10 +105,10 @@ pub struct Sending<'a> {
 }
 
 /// Runs `write`, and takes back what it wrote if it fails.
-pub(crate) fn all_or_nothing(
+pub(crate) fn all_or_nothing<T>(
     out: &mut BytesMut,
-    write: impl FnOnce(&mut BytesMut) -> Result<(), Misuse>,
-) -> Result<(), Misuse> {
+    write: impl FnOnce(&mut BytesMut) -> Result<T, Misuse>,
+) -> Result<T, Misuse> {
     let before = out.len();
     let result = write(out);
     if result.is_err() {
@@ -84,16 +117,8 @@ pub(crate) fn all_or_nothing(
     result
 }
 
-pub(crate) fn request_line(start: RequestLine<'_>, out: &mut BytesMut) {
-    put_all(
-        out,
-        &[
-            start.method.as_bytes(),
-            b" ",
-            start.target.as_bytes(),
-            b" HTTP/1.1\r\n",
-        ],
-    );
+pub(crate) fn request_line(start: &Start<'_>, out: &mut BytesMut) {
+    put_all(out, &[start.method, b" ", start.target, b" HTTP/1.1\r\n"]);
 }
 
 pub(crate) fn status_line(start: StatusLine<'_>, out: &mut BytesMut) -> Result<(), Misuse> {
@@ -106,15 +131,6 @@ pub(crate) fn status_line(start: StatusLine<'_>, out: &mut BytesMut) -> Result<(
     Ok(())
 }
 
-pub(crate) fn field(field: Field<'_>, out: &mut BytesMut) -> Result<(), Misuse> {
-    if is_reserved(field.name) {
-        return Err(Misuse::ReservedField {
-            name: shown(field.name.as_bytes()),
-        });
-    }
-    put_checked(field, out)
-}
-
 fn put_checked(field: Field<'_>, out: &mut BytesMut) -> Result<(), Misuse> {
     if !is_token(field.name.as_bytes()) {
         return Err(InvalidField::name(field.name).into());
@@ -122,23 +138,13 @@ fn put_checked(field: Field<'_>, out: &mut BytesMut) -> Result<(), Misuse> {
     if !is_field_value(field.value) {
         return Err(InvalidField::value(field.name).into());
     }
-    out.reserve(field.name.len() + field.value.len() + 4);
-    put_all(out, &[field.name.as_bytes(), b": ", field.value, b"\r\n"]);
+    put(field, out);
     Ok(())
 }
 
-/// Whether the encoder writes this field, or nobody may.
-fn is_reserved(name: &str) -> bool {
-    let is = |reserved: &str| name.eq_ignore_ascii_case(reserved);
-    match name.len() {
-        2 => is("te"),
-        7 => is("upgrade"),
-        10 => is("connection") || is("keep-alive"),
-        14 => is("content-length"),
-        16 => is("proxy-connection"),
-        17 => is("transfer-encoding"),
-        _ => false,
-    }
+fn put(field: Field<'_>, out: &mut BytesMut) {
+    out.reserve(field.name.len() + field.value.len() + 4);
+    put_all(out, &[field.name.as_bytes(), b": ", field.value, b"\r\n"]);
 }
 
 pub(crate) fn length(length: Length, out: &mut BytesMut) {
@@ -157,6 +163,9 @@ pub(crate) fn length(length: Length, out: &mut BytesMut) {
 /// version of the request that a response is to.
 pub(crate) fn connection(options: &Sending<'_>, client: Option<Version>, out: &mut BytesMut) {
     let keep_alive = client == Some(Version::Http10) && !options.close;
+    if !(options.close || keep_alive || options.upgrade.is_some() || options.te_trailers) {
+        return;
+    }
     let listed = [
         (options.close, "close"),
         (keep_alive, "keep-alive"),
@@ -168,9 +177,7 @@ pub(crate) fn connection(options: &Sending<'_>, client: Option<Version>, out: &m
         put_all(out, &[before.as_bytes(), option.as_bytes()]);
         before = ", ";
     }
-    if before == ", " {
-        out.put_slice(b"\r\n");
-    }
+    out.put_slice(b"\r\n");
     if let Some(protocols) = options.upgrade {
         put_all(out, &[b"Upgrade: ", protocols, b"\r\n"]);
     }

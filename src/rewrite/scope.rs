@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use smallvec::SmallVec;
 
 use super::via::VIA;
-use crate::h1::{Fields, is_allowed_trailer, tokens};
+use crate::h1::{Entry, Fields, Kind, is_allowed_trailer, tokens};
 
 /// The field that tells a service which peer sent the request. Its value is proved by the connection to that peer.
 pub const PEER_FIELD: &str = "X-Libp2p-Peer";
@@ -15,21 +15,6 @@ pub(super) const FORWARDED_HOST: &str = "X-Forwarded-Host";
 pub(super) const FORWARDED_PROTO: &str = "X-Forwarded-Proto";
 /// What the three before are called in RFC 7239.
 pub(super) const FORWARDED: &str = "Forwarded";
-
-/// Fields that concern one hop (RFC 9110, section 7.6.1), and those of the framing, which the encoder writes anew for
-/// the next hop.
-const ENDS_HERE: [&str; 10] = [
-    "Connection",
-    "Keep-Alive",
-    "Proxy-Connection",
-    "TE",
-    "Upgrade",
-    "Transfer-Encoding",
-    "Content-Length",
-    "Proxy-Authenticate",
-    "Proxy-Authentication-Info",
-    "Proxy-Authorization",
-];
 
 /// Fields that a `Connection` option never removes. Who could make a proxy drop them would change where a request
 /// goes or hide where it came from.
@@ -85,24 +70,38 @@ fn may_be_trailer(name: &str) -> bool {
             .iter()
             .any(|one| one.eq_ignore_ascii_case(name))
     };
-    is_allowed_trailer(name) && !is_alike(name, PEER_FIELD) && !is_refused()
+    is_allowed_trailer(name) && own_field(name.as_bytes()) != Some(PEER_FIELD) && !is_refused()
 }
 
-pub(super) fn ends_at_hop(name: &str) -> bool {
-    ENDS_HERE.iter().any(|one| one.eq_ignore_ascii_case(name))
+/// Whether a field concerns one hop (RFC 9110, section 7.6.1) or the framing, which the encoder writes anew for the next
+/// hop.
+pub(super) fn ends_at_hop(kind: Kind) -> bool {
+    kind.is_reserved()
+        || matches!(
+            kind,
+            Kind::ProxyAuthenticate | Kind::ProxyAuthenticationInfo | Kind::ProxyAuthorization
+        )
+}
+
+/// Which field that only a proxy may set a server may take `name` for. The name of each begins with `X`, as do all that
+/// may be taken for it: other kinds than [`Kind::Extension`] need not be asked.
+pub(super) fn own_field(name: &[u8]) -> Option<&'static str> {
+    [PEER_FIELD, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO]
+        .into_iter()
+        .find(|own| is_alike(name, own.as_bytes()))
 }
 
 /// Whether a server may take `name` for `own`. Through CGI, and in all that learned from it, `-` and `_` are the same
 /// in a name, and to some servers so is every other character that is no letter or digit.
-pub(super) fn is_alike(name: &str, own: &str) -> bool {
+fn is_alike(name: &[u8], own: &[u8]) -> bool {
     name.len() == own.len()
-        && name.bytes().zip(own.bytes()).all(|(one, other)| {
-            one.eq_ignore_ascii_case(&other) || (other == b'-' && !one.is_ascii_alphanumeric())
+        && name.iter().zip(own).all(|(one, other)| {
+            one.eq_ignore_ascii_case(other) || (*other == b'-' && !one.is_ascii_alphanumeric())
         })
 }
 
 /// The fields that the `Connection` of a message names, and which therefore end at this hop (RFC 9110, section 7.6.1).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Nominated<'a> {
     /// Sorted, so that a head full of options costs no more than its length and a logarithm.
     pub(super) names: SmallVec<[&'a [u8]; 4]>,
@@ -110,22 +109,33 @@ pub(super) struct Nominated<'a> {
 
 impl<'a> Nominated<'a> {
     pub(super) fn new(fields: &'a Fields) -> Self {
-        let is_protected = |option: &&[u8]| {
+        let is_protected = |option: &[u8]| {
             PROTECTED
                 .iter()
                 .any(|one| option.eq_ignore_ascii_case(one.as_bytes()))
         };
-        let options = fields.get_all("Connection").flat_map(tokens);
-        let mut names: SmallVec<[&[u8]; 4]> =
-            options.filter(|option| !is_protected(option)).collect();
+        let mut names = SmallVec::<[&[u8]; 4]>::new();
+        for value in fields.values(Kind::Connection) {
+            // Most options are the names of fields that end at this hop without being named.
+            let named = tokens(value).filter(|option| !ends_at_hop(Kind::of(option)));
+            names.extend(named.filter(|option| !is_protected(option)));
+        }
         names.sort_unstable_by(|one, other| compare(one, other));
         Self { names }
     }
 
-    pub(super) fn contains(&self, name: &str) -> bool {
-        let found = self
-            .names
-            .binary_search_by(|option| compare(option, name.as_bytes()));
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    #[inline]
+    pub(super) fn contains(&self, field: &Entry<'_>) -> bool {
+        !self.names.is_empty() && self.holds(field.name())
+    }
+
+    #[inline(never)]
+    fn holds(&self, name: &[u8]) -> bool {
+        let found = self.names.binary_search_by(|option| compare(option, name));
         found.is_ok()
     }
 }
@@ -140,6 +150,58 @@ fn compare(one: &[u8], other: &[u8]) -> Ordering {
 mod tests {
     use super::*;
 
+    /// Every field that ends at a hop.
+    const OF_HOPS: [&str; 10] = [
+        "Connection",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "TE",
+        "Upgrade",
+        "Transfer-Encoding",
+        "Content-Length",
+        "Proxy-Authenticate",
+        "Proxy-Authentication-Info",
+        "Proxy-Authorization",
+    ];
+
+    #[test]
+    fn fields_of_hops_and_of_proxies() {
+        for name in OF_HOPS {
+            assert!(ends_at_hop(Kind::of(name.as_bytes())), "{name}");
+        }
+        for name in [
+            "Host",
+            "Via",
+            "Expect",
+            "Forwarded",
+            "Trailer",
+            "X-TE",
+            "TE2",
+        ] {
+            assert!(!ends_at_hop(Kind::of(name.as_bytes())), "{name}");
+        }
+        for own in [PEER_FIELD, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO] {
+            for name in [
+                own.to_owned(),
+                own.to_uppercase(),
+                own.to_lowercase(),
+                own.replace('-', "_"),
+                own.replacen('-', "!", 1),
+            ] {
+                assert_eq!(own_field(name.as_bytes()), Some(own), "{name}");
+                // Who asks looks at no other kind.
+                assert_eq!(Kind::of(name.as_bytes()), Kind::Extension, "{name}");
+            }
+            for name in [
+                format!("{own}s"),
+                own.replace('-', "a"),
+                own[1..].to_owned(),
+            ] {
+                assert_eq!(own_field(name.as_bytes()), None, "{name}");
+            }
+        }
+    }
+
     #[test]
     fn trailers_that_are_passed_on() {
         let mut trailers = Fields::default();
@@ -149,7 +211,7 @@ mod tests {
         assert_eq!(allowed_trailers(trailers.clone()), trailers);
         let expected = trailers.clone();
         let ours = [PEER_FIELD, "x_libp2p_peer", "cOOkie"];
-        for name in ENDS_HERE.iter().chain(&NOT_IN_TRAILERS).chain(&ours) {
+        for name in OF_HOPS.iter().chain(&NOT_IN_TRAILERS).chain(&ours) {
             trailers.push(name, "1").unwrap();
         }
         assert_eq!(allowed_trailers(trailers), expected);
@@ -170,7 +232,7 @@ mod tests {
             ("o5000", false),
             ("o", false),
         ] {
-            assert_eq!(nominated.contains(name), expected, "{name}");
+            assert_eq!(nominated.holds(name.as_bytes()), expected, "{name}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which proxies a request has passed through, and is this one of them? (RFC 9110, section 7.6.3)
 
-use crate::h1::RequestHead;
+use crate::h1::{Kind, RequestHead};
 
 pub(super) const VIA: &str = "Via";
 
@@ -8,7 +8,7 @@ pub(super) const VIA: &str = "Via";
 /// 7.6.3).
 #[must_use]
 pub fn is_loop(head: &RequestHead, pseudonym: &str) -> bool {
-    let mut lines = head.fields().get_all(VIA);
+    let mut lines = head.fields().values(Kind::Via);
     lines
         .any(|line| ViaNames::new(line).any(|name| name.eq_ignore_ascii_case(pseudonym.as_bytes())))
 }

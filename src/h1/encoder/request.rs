@@ -11,7 +11,7 @@ use super::{
         target,
         version::Version,
         write,
-        write::{RequestLine, Sending},
+        write::{FieldWriter, RequestLine, Sending, Start},
     },
     Encoder, State,
 };
@@ -30,27 +30,41 @@ impl Encoder<Client> {
         options: Sending<'_>,
         out: &mut BytesMut,
     ) -> Result<RequestContext, Misuse> {
+        self.request_with(&start.into(), options, out, |writer| {
+            fields.into_iter().try_for_each(|field| writer.put(field))
+        })
+    }
+
+    /// As [`request`](Self::request), with the fields that `put` writes.
+    pub(crate) fn request_with<'f>(
+        &mut self,
+        start: &Start<'_>,
+        options: Sending<'_>,
+        out: &mut BytesMut,
+        put: impl FnOnce(&mut FieldWriter<'_, 'f>) -> Result<(), Misuse>,
+    ) -> Result<RequestContext, Misuse> {
         self.check_ready()?;
-        let RequestLine { method, target } = start;
-        target::check_method(method.as_bytes()).map_err(Misuse::Malformed)?;
-        let form = target::form(method.as_bytes(), target.as_bytes()).map_err(Misuse::Malformed)?;
+        let form = match start.is_checked {
+            true => None,
+            false => Some(check(start).map_err(Misuse::Malformed)?),
+        };
         write::check_upgrade(options.upgrade)?;
         if options.upgrade.is_some() && !is_bodiless(options.length) {
             return Err(Misuse::UpgradeWithBody);
         }
 
-        let mut seen = SeenFields::default();
-        write::all_or_nothing(out, |out| {
+        let expects = write::all_or_nothing(out, |out| {
             write::request_line(start, out);
-            for field in fields {
-                write::field(field, out)?;
-                seen.note(&field);
+            let mut fields = FieldWriter::new(out);
+            put(&mut fields)?;
+            let seen = fields.seen();
+            if let Some(form) = form {
+                seen.check(form).map_err(Misuse::Malformed)?;
             }
-            seen.check(form).map_err(Misuse::Malformed)?;
             write::length(options.length, out);
             write::connection(&options, None, out);
             write::empty_line(out);
-            Ok(())
+            Ok(seen.expect_continue)
         })?;
 
         self.state = match options.length {
@@ -66,45 +80,18 @@ impl Encoder<Client> {
         };
         self.close = options.close.then_some(CloseReason::LocalAskedClose);
         Ok(RequestContext {
-            head_method: method == "HEAD",
+            head_method: start.method == b"HEAD",
             version: Version::Http11,
             close: self.close,
             upgrade: options.upgrade.is_some(),
-            expect_continue: seen.expect_continue && !is_bodiless(options.length),
+            expect_continue: expects && !is_bodiless(options.length),
         })
     }
 }
 
-/// What the fields of a request must have, or not, taken together.
-#[derive(Default)]
-struct SeenFields<'f> {
-    hosts: usize,
-    host: Option<&'f [u8]>,
-    expect_continue: bool,
-    foreign_expectation: bool,
-}
-
-impl<'f> SeenFields<'f> {
-    fn note(&mut self, field: &Field<'f>) {
-        if field.is("host") {
-            self.hosts += 1;
-            self.host = Some(field.value);
-        } else if field.is("expect") {
-            let known = field.value.eq_ignore_ascii_case(b"100-continue");
-            self.expect_continue |= known;
-            self.foreign_expectation |= !known;
-        }
-    }
-
-    fn check(&self, form: target::Form<'_>) -> Result<(), Error> {
-        if self.hosts > 1 {
-            return Err(Error::RepeatedHost);
-        }
-        if self.foreign_expectation {
-            return Err(Error::Expectation);
-        }
-        target::check_host(form, self.host, true)
-    }
+fn check<'a>(start: &Start<'a>) -> Result<target::Form<'a>, Error> {
+    target::check_method(start.method)?;
+    target::form(start.method, start.target)
 }
 
 fn is_bodiless(length: Length) -> bool {

@@ -10,7 +10,7 @@ use super::{
         role::Server,
         version::Version,
         write,
-        write::{Sending, StatusLine},
+        write::{FieldWriter, Sending, StatusLine},
     },
     Encoder, State,
 };
@@ -32,15 +32,27 @@ impl Encoder<Server> {
         fields: impl IntoIterator<Item = Field<'f>>,
         out: &mut BytesMut,
     ) -> Result<(), Misuse> {
+        let start = StatusLine { status, reason };
+        self.interim_with(start, out, |writer| {
+            fields.into_iter().try_for_each(|field| writer.put(field))
+        })
+    }
+
+    /// As [`interim`](Self::interim), with the fields that `put` writes.
+    pub(crate) fn interim_with<'f>(
+        &mut self,
+        start: StatusLine<'_>,
+        out: &mut BytesMut,
+        put: impl FnOnce(&mut FieldWriter<'_, 'f>) -> Result<(), Misuse>,
+    ) -> Result<(), Misuse> {
         self.check_ready()?;
+        let status = start.status;
         if !matches!(status, 100 | 102..=199) {
             return Err(Misuse::Status { status });
         }
         write::all_or_nothing(out, |out| {
-            write::status_line(StatusLine { status, reason }, out)?;
-            for field in fields {
-                write::field(field, out)?;
-            }
+            write::status_line(start, out)?;
+            put(&mut FieldWriter::new(out))?;
             write::empty_line(out);
             Ok(())
         })
@@ -62,6 +74,20 @@ impl Encoder<Server> {
         options: Sending<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Misuse> {
+        self.response_with(request, start, options, out, |writer| {
+            fields.into_iter().try_for_each(|field| writer.put(field))
+        })
+    }
+
+    /// As [`response`](Self::response), with the fields that `put` writes.
+    pub(crate) fn response_with<'f>(
+        &mut self,
+        request: &RequestContext,
+        start: StatusLine<'_>,
+        options: Sending<'_>,
+        out: &mut BytesMut,
+        put: impl FnOnce(&mut FieldWriter<'_, 'f>) -> Result<(), Misuse>,
+    ) -> Result<(), Misuse> {
         self.check_ready()?;
         write::check_upgrade(options.upgrade)?;
         match start.status {
@@ -81,9 +107,7 @@ impl Encoder<Server> {
 
         write::all_or_nothing(out, |out| {
             write::status_line(start, out)?;
-            for field in fields {
-                write::field(field, out)?;
-            }
+            put(&mut FieldWriter::new(out))?;
             write::length(body.declared, out);
             write::connection(&options, Some(request.version), out);
             write::empty_line(out);
