@@ -26,7 +26,9 @@ pub(crate) async fn answer(
             close,
             ..Sending::default()
         };
-        encoder.response(context, line, page.fields.iter(), sending, out)?;
+        encoder.response_with(context, line, sending, out, |fields| {
+            fields.put_all(&page.fields)
+        })?;
         encoder.data(&page.body, out)?;
         encoder.end(None, out)
     })?;

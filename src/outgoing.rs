@@ -101,7 +101,9 @@ impl Outgoing {
                 upgrade: self.upgrade.as_deref().map(str::as_bytes),
                 ..Sending::default()
             };
-            encoder.request(line, self.head.fields().iter(), sending, out)
+            encoder.request_with(&line.into(), sending, out, |fields| {
+                fields.put_all(self.head.fields())
+            })
         })?;
         hop.reader.decoder_mut().expect_response(context);
         Ok(())

@@ -144,7 +144,7 @@ impl Responder {
         self.settle().await?;
         let writer = self.half.writer();
         writer.encode(|encoder, out| {
-            encoder.interim(head.status(), head.reason(), head.fields().iter(), out)
+            encoder.interim_with(head.into(), out, |fields| fields.put_all(head.fields()))
         })?;
         poll_fn(|cx| writer.poll_flush(cx)).await
     }
@@ -176,7 +176,9 @@ impl Responder {
                 upgrade: Some(protocol.as_bytes()),
                 ..Sending::default()
             };
-            encoder.response(&context, line, fields.iter(), sending, out)
+            encoder.response_with(&context, line, sending, out, |writer| {
+                writer.put_all(fields)
+            })
         })?;
         poll_fn(|cx| writer.poll_flush(cx)).await?;
         let parts = self.half.lease.take_for_tunnel();
@@ -217,16 +219,14 @@ impl Responder {
         let lease = &self.half.lease;
         let close = lease.end_expectation() || lease.is_read() == Some(false);
         self.half.writer().encode(|encoder, out| {
-            let line = StatusLine {
-                status: head.status(),
-                reason: head.reason(),
-            };
             let sending = Sending {
                 length,
                 close,
                 ..Sending::default()
             };
-            encoder.response(&context, line, head.fields().iter(), sending, out)
+            encoder.response_with(&context, head.into(), sending, out, |fields| {
+                fields.put_all(head.fields())
+            })
         })
     }
 }

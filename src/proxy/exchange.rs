@@ -11,8 +11,7 @@ use crate::{
     error::{ExchangeError, Wait},
     failure::Failure,
     h1::{
-        self, Client, Fields, Framing, Length, RequestHead, RequestLine, ResponseHead, Sending,
-        Server, Version,
+        self, Client, Fields, Framing, Length, RequestHead, ResponseHead, Sending, Server, Version,
     },
     hop::{Hop, Pump, PumpError},
     lease::Seat,
@@ -189,17 +188,15 @@ fn send_head(
     offered: Option<&[u8]>,
 ) -> Result<(), Failure> {
     let context = hop.writer.encode(|encoder, out| {
-        let line = RequestLine {
-            method: passage.head.method(),
-            target: passage.target,
-        };
         let sending = Sending {
             length: passage.head.declared_length(),
             upgrade: offered,
             te_trailers: passage.rewrite.te_trailers(),
             ..Sending::default()
         };
-        encoder.request(line, passage.rewrite.fields(), sending, out)
+        passage
+            .rewrite
+            .encode(passage.target, sending, encoder, out)
     });
     // What was read strictly can be written strictly.
     let context = context.map_err(|error| Failure::Internal {
@@ -252,9 +249,9 @@ async fn pass_interim(
         return Ok(());
     }
     let rewrite = ResponseRewrite::new(head).with_via(passage.pseudonym);
-    let written = client.writer.encode(|encoder, out| {
-        encoder.interim(head.status(), head.reason(), rewrite.fields(), out)
-    });
+    let written = client
+        .writer
+        .encode(|encoder, out| rewrite.encode_interim(encoder, out));
     written.map_err(Ended::Client)?;
     poll_fn(|cx| client.writer.poll_flush(cx))
         .await
@@ -279,7 +276,7 @@ async fn pass_switch(
             upgrade: Some(granted),
             ..Sending::default()
         };
-        encoder.response(&context, head.into(), rewrite.fields(), sending, out)
+        rewrite.encode(&context, sending, encoder, out)
     });
     written.map_err(Ended::Client)?;
     poll_fn(|cx| client.writer.poll_flush(cx))
@@ -308,7 +305,7 @@ async fn pass_response(
             close: !trip.is_over(),
             ..Sending::default()
         };
-        encoder.response(&context, head.into(), rewrite.fields(), sending, out)
+        rewrite.encode(&context, sending, encoder, out)
     });
     written.map_err(Ended::Client)?;
     let mut download = Pump::default();

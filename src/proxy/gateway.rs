@@ -13,7 +13,7 @@ use crate::{
         local_client::LocalClient,
         settings::{GatewayConfig, Settings},
     },
-    rewrite::HostValue,
+    rewrite::{HostValue, client_text},
     service::Protocol,
 };
 
@@ -86,7 +86,7 @@ impl Gateway {
             };
             let client = LocalClient {
                 settings: Arc::clone(&settings),
-                address,
+                address: client_text(address.ip()),
                 host: host.clone(),
             };
             let ending = clients.ending();

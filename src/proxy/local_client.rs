@@ -1,6 +1,6 @@
 //! One local client of the gateway: its connection, and the requests on it one after the other.
 
-use std::{future::poll_fn, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,8 @@ const LINGER: (Duration, usize) = (Duration::from_secs(2), 4 * 1024 * 1024);
 /// A connection of a local client.
 pub(super) struct LocalClient {
     pub(super) settings: Arc<Settings>,
-    pub(super) address: SocketAddr,
+    /// Its address, as a service is told it.
+    pub(super) address: Vec<u8>,
     /// Where the client connected to, for requests that name no host.
     pub(super) host: HostValue,
 }
@@ -86,7 +87,7 @@ impl Answer for LocalClient {
                     target: &target,
                     rewrite: RequestRewrite::new(&head)
                         .with_host(&HostPolicy::Preserve, &self.host)
-                        .with_forwarded(self.settings.config.forwarded, self.address.ip(), "http")
+                        .with_forwarded_text(self.settings.config.forwarded, &self.address, "http")
                         .with_via(&self.settings.pseudonym),
                     name: NAME,
                     pseudonym: &self.settings.pseudonym,
@@ -143,7 +144,9 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::{GatewayConfig, client::Client, config::Config, shared::Shared};
+    use crate::{
+        GatewayConfig, client::Client, config::Config, rewrite::client_text, shared::Shared,
+    };
 
     /// Thousands of clients are idle most of the time, and each holds the future that serves it.
     #[tokio::test]
@@ -158,7 +161,7 @@ mod tests {
                 pseudonym: "gateway".to_owned(),
                 only: None,
             }),
-            address,
+            address: client_text(address.ip()),
             host: HostValue::from(address),
         };
         let size = size_of_val(&client.serve(stream, CancellationToken::new()));
