@@ -38,7 +38,7 @@ use tokio::{
 const STREAMS: usize = 128;
 
 /// How long the streams are left alone before what they hold is counted: buffers are given back by then.
-const QUIET: Duration = Duration::from_secs(5);
+const QUIET: Duration = Duration::from_secs(12);
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/x/http/bench");
 
@@ -86,7 +86,7 @@ fn each(kind: Kind) -> Result<[f64; 2]> {
     begin
         .send(())
         .map_err(|()| "the answering node has ended")?;
-    let mut result = Ok(());
+    let mut result: Result<()> = Ok(());
     let info = measure(|| {
         result = runtime.block_on(async {
             asker.exchanges(STREAMS).await?;
@@ -111,7 +111,7 @@ fn runtime() -> Result<Runtime> {
 async fn answerer(kind: Kind) -> Result<Multiaddr> {
     match kind {
         Kind::Bare => {
-            let mut swarm = swarm(|_| libp2p_stream::Behaviour::new())?;
+            let swarm = swarm(|_| libp2p_stream::Behaviour::new())?;
             let mut streams = swarm.behaviour().new_control().accept(PROTOCOL)?;
             tokio::spawn(async move {
                 while let Some((_, stream)) = streams.next().await {
@@ -244,6 +244,8 @@ fn swarm<B: NetworkBehaviour>(behaviour: impl FnOnce(&Keypair) -> B) -> Result<S
             yamux::Config::default,
         )?
         .with_behaviour(behaviour)?
+        // Idle streams keep no connection alive, and it is their memory that is asked for.
+        .with_swarm_config(|config| config.with_idle_connection_timeout(10 * QUIET))
         .build())
 }
 
