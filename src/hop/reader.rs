@@ -104,6 +104,7 @@ impl<R: Role> Reader<R> {
 
     /// Gives back what an idle hop does not need.
     pub(crate) fn rest(&mut self) {
+        self.watchdog.rest();
         self.buffer.release();
     }
 

@@ -92,6 +92,7 @@ impl<R: Role> Writer<R> {
 
     /// Gives back what an idle hop does not need.
     pub(crate) fn rest(&mut self) {
+        self.watchdog.rest();
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }

@@ -23,6 +23,11 @@ impl Watchdog {
         self.since = None;
     }
 
+    /// Nothing is waited for until further notice. An alarm would keep the task alive that waited last, long after it ended.
+    pub(crate) fn rest(&mut self) {
+        self.armed = None;
+    }
+
     /// Ready once `limit` has passed since the first call after [`progress`](Self::progress).
     pub(crate) fn poll_expired(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
         let now = Instant::now();
