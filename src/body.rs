@@ -32,6 +32,8 @@ pub struct Body {
     /// `None` once the body is over.
     source: Option<Box<dyn Source + Send>>,
     length: Option<u64>,
+    /// Bytes that were read of it.
+    read: u64,
     /// Boxed, as few have any, and bodies move.
     trailers: Option<Box<Fields>>,
 }
@@ -41,6 +43,7 @@ impl Body {
         Self {
             source: None,
             length: Some(0),
+            read: 0,
             trailers: None,
         }
     }
@@ -69,6 +72,7 @@ impl Body {
         Self {
             source: Some(Box::new(lent)),
             length,
+            read: 0,
             trailers: None,
         }
     }
@@ -77,6 +81,12 @@ impl Body {
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.length
+    }
+
+    /// How much of it is still to be read, where the message declares it.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        self.length.map(|length| length.saturating_sub(self.read))
     }
 
     /// Whether the body was read to its end.
@@ -155,6 +165,7 @@ impl Source for Body {
     fn consume(&mut self, count: usize) {
         if let Some(source) = &mut self.source {
             source.consume(count);
+            self.read += count as u64;
         }
     }
 

@@ -3,10 +3,11 @@
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use crate::{
+    error::ExchangeError,
     h1::Role,
     hop::{Hop, Reader, Writer},
     io::Io,
@@ -26,6 +27,8 @@ struct Parts<R: Role, S> {
     writer: Option<Box<Writer<R>>>,
     seat: Option<S>,
     expectation: Expectation,
+    /// Whoever waits for the reading half to come back, to watch the peer by it.
+    watcher: Option<Waker>,
 }
 
 /// Where a client that sent `Expect: 100-continue` stands (RFC 9110 section 10.1.1).
@@ -59,6 +62,7 @@ impl<R: Role, S: Seat<R>> Lease<R, S> {
             writer: None,
             seat: Some(seat),
             expectation,
+            watcher: None,
         })))
     }
 
@@ -78,6 +82,11 @@ impl<R: Role, S: Seat<R>> Lease<R, S> {
         let mut parts = self.lock();
         put(&mut parts);
         if parts.reader.is_none() || parts.writer.is_none() {
+            let watcher = parts.watcher.take();
+            drop(parts);
+            if let Some(watcher) = watcher {
+                watcher.wake();
+            }
             return;
         }
         let halves = (parts.reader.take(), parts.writer.take(), parts.seat.take());
@@ -101,6 +110,19 @@ impl<R: Role, S: Seat<R>> Lease<R, S> {
         let parts = self.lock();
         let reader = parts.reader.as_ref()?;
         Some(reader.decoder().is_complete())
+    }
+
+    /// Waits until the peer is gone, as far as that can be told: not before its message was read to its end.
+    pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<ExchangeError> {
+        let mut parts = self.lock();
+        match &mut parts.reader {
+            Some(reader) if reader.decoder().is_complete() => reader.poll_gone(cx),
+            Some(_) => Poll::Pending, // given up: what the peer still sends, nobody reads
+            None => {
+                parts.watcher = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
     }
 
     /// Tells a waiting client to go on, because its body is wanted. Both halves may drive this, as the stream

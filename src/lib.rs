@@ -56,6 +56,9 @@
 //! # Features
 //!
 //! - `tokio`: the proxy over TCP and Unix sockets. Nothing else needs a particular runtime.
+//! - `tower`: a service is answered by any `tower_service::Service`, an axum `Router` as it is, and the services of peers
+//!   are such services; with `tokio`, the gateway is one, too. The module `tower` says how.
+//! - `axum`: `tower`, and the caller of a request as an extractor of axum.
 
 #![cfg_attr(
     not(feature = "tokio"),
@@ -101,10 +104,14 @@ mod service;
 mod services;
 mod shared;
 mod timer;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod tunnel;
 
 #[cfg(feature = "tokio")]
 pub use self::proxy::{Forward, ForwardConfig, Gateway, GatewayConfig, InvalidTarget, Target};
+#[cfg(all(feature = "tokio", feature = "tower"))]
+pub use self::proxy::{GatewayBody, GatewayService};
 pub use self::{
     behaviour::HttpProxyBehaviour,
     body::Body,

@@ -99,6 +99,7 @@ impl Outgoing {
             let sending = Sending {
                 length,
                 upgrade: self.upgrade.as_deref().map(str::as_bytes),
+                te_trailers: self.head.takes_trailers(),
                 ..Sending::default()
             };
             encoder.request_with(&line.into(), sending, out, |fields| {

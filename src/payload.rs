@@ -46,6 +46,8 @@ enum Kind {
         end: usize,
     },
     Body(Box<Body>),
+    #[cfg(feature = "tower")]
+    Other(Box<dyn Source + Send>),
 }
 
 impl Payload {
@@ -76,6 +78,18 @@ impl Payload {
         self
     }
 
+    /// Sends what `source` yields.
+    #[cfg(feature = "tower")]
+    pub(crate) fn source(source: impl Source + Send + 'static, length: Length) -> Self {
+        Self::new(Kind::Other(Box::new(source)), length)
+    }
+
+    /// Declares a length and has no bytes, for a response that only describes its body.
+    #[cfg(feature = "tower")]
+    pub(crate) fn declared(length: Length) -> Self {
+        Self::new(Kind::Empty, length)
+    }
+
     fn new(kind: Kind, length: Length) -> Self {
         Self {
             source: PayloadSource {
@@ -98,6 +112,8 @@ impl Payload {
             Kind::Empty => Kind::Empty,
             Kind::Bytes(bytes) => Kind::Bytes(bytes.clone()),
             Kind::Reader { .. } | Kind::Body(_) => return None,
+            #[cfg(feature = "tower")]
+            Kind::Other(_) => return None,
         };
         let mut clone = Self::new(kind, self.length);
         clone.source.trailers.clone_from(&self.source.trailers);
@@ -131,6 +147,8 @@ impl Source for PayloadSource {
             Kind::Body(body) => body
                 .poll_fill(cx)
                 .map_err(|error| ExchangeError::Source(io::Error::from(error))),
+            #[cfg(feature = "tower")]
+            Kind::Other(source) => source.poll_fill(cx),
         }
     }
 
@@ -142,6 +160,8 @@ impl Source for PayloadSource {
                 buffer, start, end, ..
             } => &buffer[*start..*end],
             Kind::Body(body) => body.data(),
+            #[cfg(feature = "tower")]
+            Kind::Other(source) => source.data(),
         }
     }
 
@@ -151,6 +171,8 @@ impl Source for PayloadSource {
             Kind::Bytes(bytes) => bytes.advance(count),
             Kind::Reader { start, .. } => *start += count,
             Kind::Body(body) => body.consume(count),
+            #[cfg(feature = "tower")]
+            Kind::Other(source) => source.consume(count),
         }
     }
 
@@ -158,6 +180,8 @@ impl Source for PayloadSource {
         match (self.trailers.take(), &mut self.kind) {
             (Some(trailers), _) => Some(*trailers),
             (None, Kind::Body(body)) => body.take_trailers(),
+            #[cfg(feature = "tower")]
+            (None, Kind::Other(source)) => source.take_trailers(),
             (None, _) => None,
         }
     }

@@ -7,6 +7,8 @@ mod exchange;
 mod forward;
 mod gateway;
 mod local_client;
+#[cfg(feature = "tower")]
+mod service;
 mod settings;
 mod socket;
 mod target;
@@ -14,6 +16,8 @@ mod to_peer;
 mod to_server;
 mod tunnel;
 
+#[cfg(feature = "tower")]
+pub use self::service::{GatewayBody, GatewayService};
 pub use self::{
     forward::{Forward, ForwardConfig},
     gateway::Gateway,

@@ -110,10 +110,27 @@ impl Responder {
         async move {
             self.begin(&head, length).await?;
             let mut pump = Pump::default();
-            let writer = self.half.writer();
-            poll_fn(|cx| pump.poll(cx, &mut source, writer, Some)).await?;
-            Ok(())
+            let Half { writer, lease } = &mut self.half;
+            let writer = writer.as_mut().expect("only dropping takes it");
+            poll_fn(|cx| match pump.poll(cx, &mut source, writer, Some) {
+                Poll::Ready(moved) => Poll::Ready(moved.map_err(ExchangeError::from)),
+                // A body may be quiet for long, and nobody should be kept busy for a peer that has gone.
+                Poll::Pending => lease.poll_gone(cx).map(Err),
+            })
+            .await
         }
+    }
+
+    /// Waits until the peer is gone, so that work on an answer that nobody waits for can be given up: its stream was
+    /// reset, or has failed. Not before its request was read to its end; until then, reading tells.
+    ///
+    /// A peer that only ended its own direction waits for the answer and is not gone. Dropping the future loses nothing.
+    pub async fn gone(&mut self) -> ExchangeError {
+        poll_fn(|cx| self.poll_gone(cx)).await
+    }
+
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<ExchangeError> {
+        self.half.lease.poll_gone(cx)
     }
 
     /// Sends the head of a response whose body is written bit by bit. With [`Length::Known`] exactly so many bytes
@@ -190,6 +207,12 @@ impl Responder {
             Arc::clone(&self.config),
             seat,
         ))
+    }
+
+    /// Gives the exchange up, for a peer that has gone: the stream is reset, and nobody is told.
+    #[cfg(feature = "tower")]
+    pub(crate) fn abandon(mut self) {
+        self.half.writer = None;
     }
 
     /// Lets the task that drives the connection send `response`.

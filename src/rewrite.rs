@@ -13,6 +13,8 @@ use std::{
 use bytes::BytesMut;
 use libp2p_identity::PeerId;
 
+#[cfg(feature = "tower")]
+pub(crate) use self::scope::{is_peer_claim, may_be_trailer};
 use self::{
     added::Added,
     scope::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Nominated, ends_at_hop, own_field},

@@ -348,7 +348,7 @@ async fn run_tunnel(
 }
 
 /// What the client is told about a hop to the server that failed before the response head.
-fn response_failure(connect: &impl Connect, error: ExchangeError) -> Failure {
+pub(super) fn response_failure(connect: &impl Connect, error: ExchangeError) -> Failure {
     match error {
         ExchangeError::Malformed(h1::Error::Truncated) => {
             connect.terminated("in the middle of a response head".to_owned())

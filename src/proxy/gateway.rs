@@ -26,7 +26,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// `$name` of the peer as `/$path`. WebSockets and other upgrades go through.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 impl Gateway {

@@ -43,7 +43,7 @@ impl Connect for ToPeer {
 }
 
 impl ToPeer {
-    fn failure(&self, error: OutboundFailure) -> Failure {
+    pub(super) fn failure(&self, error: OutboundFailure) -> Failure {
         let peer = self.peer;
         let limit = self.client.config().dial_timeout();
         match error {

@@ -64,13 +64,19 @@ pub fn allowed_trailers(trailers: Fields) -> Fields {
     allowed
 }
 
-fn may_be_trailer(name: &str) -> bool {
+/// Whether a server may take the field for [`PEER_FIELD`].
+pub(crate) fn is_peer_claim(name: &str) -> bool {
+    own_field(name.as_bytes()) == Some(PEER_FIELD)
+}
+
+/// Whether a field called `name` may stand behind a body that is passed on.
+pub(crate) fn may_be_trailer(name: &str) -> bool {
     let is_refused = || {
         NOT_IN_TRAILERS
             .iter()
             .any(|one| one.eq_ignore_ascii_case(name))
     };
-    is_allowed_trailer(name) && own_field(name.as_bytes()) != Some(PEER_FIELD) && !is_refused()
+    is_allowed_trailer(name) && !is_peer_claim(name) && !is_refused()
 }
 
 /// Whether a field concerns one hop (RFC 9110, section 7.6.1) or the framing, which the encoder writes anew for the next

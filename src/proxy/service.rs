@@ -1,0 +1,349 @@
+//! The gateway as a `tower` service, for applications that have an HTTP server already.
+
+mod body;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures::future::BoxFuture;
+use http::{HeaderValue, StatusCode, header, request::Parts};
+use hyper::upgrade::OnUpgrade;
+use tower_service::Service;
+
+pub use self::body::GatewayBody;
+use self::body::Log;
+use crate::{
+    body::Body,
+    config::Config,
+    error::ExchangeError,
+    event::OutboundFailure,
+    failure::Failure,
+    h1::{Error, Length, RequestHead, ResponseHead, Server},
+    hop::Hop,
+    message::{Request, Response, Switch},
+    payload::Payload,
+    proxy::{
+        access::Record,
+        exchange::{describe, response_failure},
+        gateway::Gateway,
+        settings::Settings,
+        to_peer::ToPeer,
+        tunnel::tunnel,
+    },
+    rewrite::{HostPolicy, HostValue, RequestRewrite, ResponseRewrite, client_text},
+    route::RouteError,
+    tower::{BoxError, HyperTransport, convert},
+    tunnel::Upgraded,
+};
+
+/// What answers of this side name as the one that failed.
+const NAME: &str = "p2p-gateway";
+
+/// Finds the address of a client.
+type ClientAddress = Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>;
+
+/// A [`Gateway`] as a [`tower_service::Service`], made by [`Gateway::into_service`] (features `tower` and `tokio`).
+///
+/// It belongs beside other routes of an HTTP server, under any prefix that the server takes off before it passes a request
+/// on:
+///
+/// ```no_run
+/// # use libp2p_http_proxy::{Gateway, GatewayConfig, HttpProxyBehaviour};
+/// # fn example(behaviour: &HttpProxyBehaviour, local_peer: libp2p_identity::PeerId) -> axum::Router {
+/// let gateway = Gateway::new(behaviour.client(), local_peer, GatewayConfig::default());
+/// axum::Router::new()
+///     .route("/api/hello", axum::routing::get(|| async { "hello" }))
+///     .nest_service("/p2p", gateway.into_service())
+/// # }
+/// ```
+///
+/// Here `/p2p/http/$peer/$name/$path` goes to the service `$name` of the peer as `/$path`. The rules are those of the
+/// gateway with a listener of its own, with what is the server's here: connections, timeouts towards the client, and their
+/// limits ([`GatewayConfig::with_max_clients`](crate::GatewayConfig::with_max_clients) means nothing). Interim responses
+/// of a service are not passed on, as `http` has none.
+///
+/// WebSockets and other upgrades go through where the server is hyper, as axum's is. They move in a task of tokio's.
+#[derive(Clone)]
+pub struct GatewayService {
+    settings: Arc<Settings>,
+    host: HostValue,
+    scheme: &'static str,
+    client_address: Option<ClientAddress>,
+}
+
+impl Gateway {
+    /// The gateway as a service for an HTTP server that the application already has.
+    #[must_use]
+    pub fn into_service(self) -> GatewayService {
+        GatewayService {
+            settings: Arc::new(self.settings),
+            host: "localhost".parse().expect("is a host"),
+            scheme: "http",
+            client_address: None,
+        }
+    }
+}
+
+impl GatewayService {
+    /// How the address of a client is found, for `X-Forwarded-For`: in axum by
+    /// `|parts| Some(parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip())`. Default: not at all, and the field says
+    /// `unknown`.
+    #[must_use]
+    pub fn with_client_address(
+        mut self,
+        find: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.client_address = Some(Arc::new(find));
+        self
+    }
+
+    /// Tells services that clients reach the server over TLS, in `X-Forwarded-Proto`. Default: they do not.
+    #[must_use]
+    pub fn with_https(mut self) -> Self {
+        self.scheme = "https";
+        self
+    }
+
+    /// The host for requests that name none, as HTTP/1.0 allows. Default: `localhost`.
+    #[must_use]
+    pub fn with_host(mut self, host: HostValue) -> Self {
+        self.host = host;
+        self
+    }
+}
+
+impl fmt::Debug for GatewayService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayService")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> Service<http::Request<B>> for GatewayService
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = http::Response<GatewayBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let mut log = Log {
+                record: Record::new(),
+                method: parts.method.to_string(),
+                path: convert::target(&parts.uri).to_owned(),
+            };
+            let accept = parts.headers.get(header::ACCEPT).cloned();
+            Ok(match this.pass(parts, body, &mut log.record).await {
+                Ok((response, body)) => {
+                    log.record.status = response.status().as_u16();
+                    response.map(|()| GatewayBody::passed(body, log))
+                }
+                Err(failure) => refusal(&failure, accept.as_ref(), log),
+            })
+        })
+    }
+}
+
+impl GatewayService {
+    /// Sends a request on, and gives the response and what its body is.
+    async fn pass<B>(
+        &self,
+        mut parts: Parts,
+        body: B,
+        record: &mut Record,
+    ) -> Result<(http::Response<()>, Body), Failure>
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let settings = &*self.settings;
+        let limits = settings.client.config().limits();
+        let head = convert::request_head(&parts, limits).map_err(Failure::BadRequest)?;
+        let (to, target) = settings.route(&head)?;
+        record.remote = Some((to.peer, to.protocol.clone()));
+        let find = self.client_address.as_ref();
+        let address = find.and_then(|find| find(&parts)).map(client_text);
+        let client = address.as_deref().unwrap_or(b"unknown");
+        let rewrite = RequestRewrite::new(&head)
+            .with_host(&HostPolicy::Preserve, &self.host)
+            .with_forwarded_text(settings.config.forwarded, client, self.scheme)
+            .with_via(&settings.pseudonym);
+        let outgoing = outgoing(&head, &target, &rewrite)?;
+        let length = convert::request_length(&body, &parts);
+        let payload = convert::payload(body, length);
+        // A stream can be had of hyper only.
+        let switch = parts.extensions.remove::<OnUpgrade>();
+        let offered = rewrite.upgrade().filter(|_| is_bodiless(length));
+        let response = match switch.zip(offered) {
+            Some((switch, offered)) => match to.upgrade(outgoing, offered).await? {
+                Switch::Refused(response) => response,
+                Switch::Switched(head, far) => {
+                    let granted = self.granted(&head, offered)?;
+                    spawn_tunnel(switch, far, settings.client.config())?;
+                    return Ok((granted, Body::empty()));
+                }
+            },
+            None => to.send(outgoing, payload).await?,
+        };
+        Ok((self.answer(&response.head)?, response.body))
+    }
+
+    /// The head of a response, as the client gets it.
+    fn answer(&self, head: &ResponseHead) -> Result<http::Response<()>, Failure> {
+        let rewrite = ResponseRewrite::new(head).with_via(&self.settings.pseudonym);
+        let answer = convert::response_parts(head, rewrite.fields());
+        let mut answer = answer.map_err(Failure::InvalidResponse)?;
+        if let Length::Known(length) = head.declared_length() {
+            let headers = answer.headers_mut();
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        Ok(answer)
+    }
+
+    /// The head of a 101, as the client gets it.
+    fn granted(&self, head: &ResponseHead, offered: &[u8]) -> Result<http::Response<()>, Failure> {
+        let granted = ResponseRewrite::new(head).upgrade(offered);
+        let granted = granted.and_then(|granted| HeaderValue::from_bytes(granted).ok());
+        let granted = granted.ok_or_else(|| Failure::UpgradeFailed {
+            reason: "the server switched to a protocol that was not offered".to_owned(),
+        })?;
+        let mut answer = self.answer(head)?;
+        let headers = answer.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, granted);
+        Ok(answer)
+    }
+}
+
+/// The head that the peer gets.
+fn outgoing(
+    head: &RequestHead,
+    target: &str,
+    rewrite: &RequestRewrite<'_>,
+) -> Result<RequestHead, Failure> {
+    let internal = |error: &dyn std::error::Error| Failure::Internal {
+        reason: describe(error),
+    };
+    // What was read strictly can be written strictly.
+    let mut outgoing = RequestHead::new(head.method(), target).map_err(|error| internal(&error))?;
+    for field in rewrite.fields() {
+        let pushed = outgoing.fields_mut().push(field.name, field.value);
+        pushed.map_err(|error| internal(&error))?;
+    }
+    outgoing.traits.te_trailers = rewrite.te_trailers();
+    Ok(outgoing)
+}
+
+fn is_bodiless(length: Length) -> bool {
+    matches!(length, Length::Absent | Length::Known(0))
+}
+
+impl ToPeer {
+    async fn send(&self, head: RequestHead, body: Payload) -> Result<Response<Body>, Failure> {
+        let request = Request { head, body };
+        let sent = self.client.send(self.peer, self.protocol.clone(), request);
+        sent.await.map_err(|error| self.response_failure(error))
+    }
+
+    async fn upgrade(&self, head: RequestHead, offered: &[u8]) -> Result<Switch<Body>, Failure> {
+        let offered = String::from_utf8_lossy(offered);
+        let protocol = self.protocol.clone();
+        let sent = self.client.upgrade(self.peer, protocol, head, &offered);
+        sent.await.map_err(|error| self.response_failure(error))
+    }
+
+    /// What the client is told about a request that got no response.
+    fn response_failure(&self, error: OutboundFailure) -> Failure {
+        match error {
+            // Nobody may be left to be told.
+            OutboundFailure::Exchange(ExchangeError::Source(_)) => {
+                Failure::BadRequest(Error::Truncated)
+            }
+            OutboundFailure::Exchange(error) => response_failure(self, error),
+            error => self.failure(error),
+        }
+    }
+}
+
+/// Moves bytes between the client and the peer, once the server has told the client of the switch.
+fn spawn_tunnel(switch: OnUpgrade, far: Upgraded, config: &Arc<Config>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Handle::try_current().map_err(|error| Failure::Internal {
+        reason: error.to_string(),
+    })?;
+    let config = Arc::clone(config);
+    runtime.spawn(async move {
+        let near = match switch.await {
+            Ok(near) => Hop::<Server>::new(HyperTransport(near), &config),
+            Err(error) => {
+                tracing::debug!(%error, "the client did not switch");
+                return;
+            }
+        };
+        let near = Upgraded::new(near, config, Box::new(()));
+        if let Err(error) = tunnel(near, far).await {
+            tracing::debug!(%error, "a tunnel failed");
+        }
+    });
+    Ok(())
+}
+
+/// The answer to a request that could not be passed on.
+fn refusal(
+    failure: &Failure,
+    accept: Option<&HeaderValue>,
+    mut log: Log,
+) -> http::Response<GatewayBody> {
+    let mut page = failure.respond(NAME, accept.map(HeaderValue::as_bytes));
+    if let Failure::BadRoute(RouteError::MissingSlash { location }) = failure {
+        // Relative, as the server may have taken a prefix off that nobody here knows.
+        let _refused = page.fields.set("Location", relative(location));
+    }
+    log.record.status = page.status;
+    log.record.error = Some(failure.to_string());
+    let mut answer = http::Response::new(GatewayBody::page(page.body, log));
+    // A page has the status and the fields of this crate.
+    *answer.status_mut() = StatusCode::from_u16(page.status).unwrap_or_default();
+    *answer.headers_mut() = convert::header_map(page.fields.iter()).unwrap_or_default();
+    answer
+}
+
+/// The last segment of a path that ends with a slash, and its query, as a reference from the same path without the slash.
+fn relative(location: &str) -> String {
+    let end = location.find('?').unwrap_or(location.len());
+    let (path, query) = location.split_at(end);
+    let segment = path.trim_end_matches('/').rsplit('/').next();
+    format!("./{}/{query}", segment.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_stays_below_the_prefix() {
+        for (location, expected) in [
+            ("/http/PEER/app/", "./app/"),
+            ("/p2p/PEER/http/?q=/x", "./http/?q=/x"),
+        ] {
+            assert_eq!(relative(location), expected);
+        }
+    }
+}

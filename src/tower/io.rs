@@ -1,0 +1,161 @@
+//! Byte streams of this crate for hyper, and those of hyper for this crate.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+
+use crate::{
+    config::Config, hop::Source, io::Transport, link::Link, timer::Watchdog, tunnel::Upgraded,
+};
+
+/// A stream of this crate as hyper uses it.
+pub(super) struct HyperIo {
+    /// What is read before the stream: a head that was read already.
+    head: Bytes,
+    /// `None` only while it is dropped.
+    stream: Option<Upgraded>,
+    link: Arc<Link>,
+    config: Arc<Config>,
+    watchdog: Watchdog,
+    /// Set once the application has switched protocols.
+    switched: Arc<AtomicBool>,
+}
+
+impl HyperIo {
+    pub(super) fn new(
+        head: Bytes,
+        stream: Upgraded,
+        link: Arc<Link>,
+        config: Arc<Config>,
+        switched: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            head,
+            stream: Some(stream),
+            link,
+            config,
+            watchdog: Watchdog::default(),
+            switched,
+        }
+    }
+
+    fn is_switched(&self) -> bool {
+        self.switched.load(Ordering::Acquire)
+    }
+
+    fn stream(&mut self) -> &mut Upgraded {
+        self.stream.as_mut().expect("only dropping takes it")
+    }
+}
+
+impl Drop for HyperIo {
+    /// Applications are used to sockets, where what was written before the socket is dropped still arrives. So a tunnel is
+    /// closed in order, by the task of its connection. Any other stream is reset: its response may have been cut.
+    fn drop(&mut self) {
+        let switched = self.is_switched();
+        if let Some(mut stream) = self.stream.take().filter(|_| switched) {
+            self.link.leave(|inbox| {
+                inbox.jobs.push(Box::pin(async move {
+                    if let Err(error) = stream.close().await {
+                        tracing::debug!(%error, "a tunnel failed while it was closed");
+                    }
+                }));
+            });
+        }
+    }
+}
+
+impl Read for HyperIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.head.is_empty() {
+            let count = self.head.len().min(buffer.remaining());
+            buffer.put_slice(&self.head.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
+        let stream = self.stream();
+        if ready!(stream.poll_fill(cx))? {
+            let data = stream.data();
+            let count = data.len().min(buffer.remaining());
+            buffer.put_slice(&data[..count]);
+            stream.consume(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for HyperIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = Pin::new(self.stream()).poll_write(cx, data) {
+            self.watchdog.progress();
+            return Poll::Ready(written);
+        }
+        // A response that nobody takes must not be held for as long as a tunnel may be silent.
+        if !self.is_switched() {
+            let limit = self.config.body_gap_timeout();
+            ready!(self.watchdog.poll_expired(cx, limit));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.stream()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.stream()).poll_close(cx)
+    }
+}
+
+/// A connection of hyper that switched protocols, as a stream of this crate.
+pub(crate) struct HyperTransport(pub(crate) hyper::upgrade::Upgraded);
+
+impl Transport for HyperTransport {}
+
+impl AsyncRead for HyperTransport {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.0).poll_read(cx, buffer.unfilled()))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+}
+
+impl AsyncWrite for HyperTransport {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,95 @@
+//! A request that asks to switch protocols, served by hyper.
+//!
+//! Applications await `hyper::upgrade::OnUpgrade`, and only hyper can make one. So hyper gets the stream, with the head
+//! that was read from it in front. Nothing is lost by that: such a request has no body, and a stream on which a switch
+//! was refused is not used again, as nobody can tell what its client has sent behind the request.
+
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderValue, StatusCode};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use tower_service::Service;
+
+use crate::{
+    body::Body,
+    h1::RequestHead,
+    inbound::Inbound,
+    tower::{BoxError, Caller, io::HyperIo},
+    tunnel::Upgraded,
+};
+
+/// The least that hyper takes as a limit of its buffer.
+const LEAST_BUFFER: usize = 8 * 1024;
+
+/// Has `service` answer the request. Done when the answer has left, or the stream is the application's.
+pub(super) async fn serve<S, B>(service: S, inbound: Inbound, caller: Caller, text: HeaderValue)
+where
+    S: Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let Inbound {
+        head,
+        hop,
+        seat,
+        config,
+        ..
+    } = inbound;
+    let head = write_head(&head);
+    let mut builder = http1::Builder::new();
+    builder
+        .keep_alive(false)
+        .auto_date_header(false)
+        .max_headers(config.limits().fields())
+        .max_buf_size(LEAST_BUFFER.max(2 * head.len()));
+    let switched = Arc::new(AtomicBool::new(false));
+    let link = Arc::clone(&seat.link);
+    let stream = Upgraded::new(hop, Arc::clone(&config), seat);
+    let io = HyperIo::new(head, stream, link, config, Arc::clone(&switched));
+    let answer = service_fn(move |request: http::Request<Incoming>| {
+        let (mut parts, _) = request.into_parts();
+        caller.sign(&mut parts, &text);
+        let mut service = service.clone();
+        let switched = Arc::clone(&switched);
+        async move {
+            poll_fn(|cx| service.poll_ready(cx)).await?;
+            let request = http::Request::from_parts(parts, Body::empty());
+            let response = service.call(request).await?;
+            let is_switch = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            switched.store(is_switch, Ordering::Release);
+            Ok::<_, S::Error>(response)
+        }
+    });
+    let connection = builder.serve_connection(io, answer);
+    if let Err(error) = connection.with_upgrades().await {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "a switch of protocols failed"
+        );
+    }
+}
+
+/// The bytes of a head again, from what was parsed strictly.
+fn write_head(head: &RequestHead) -> Bytes {
+    let mut out = BytesMut::with_capacity(1024);
+    for part in [head.method(), " ", head.target(), " HTTP/1.1\r\n"] {
+        out.put_slice(part.as_bytes());
+    }
+    for field in head.fields().iter() {
+        for part in [field.name.as_bytes(), b": ", field.value, b"\r\n"] {
+            out.put_slice(part);
+        }
+    }
+    out.put_slice(b"\r\n");
+    out.freeze()
+}
