@@ -65,6 +65,8 @@ pub(crate) enum Contender {
     Ours,
     /// This crate, answering by swarm events.
     OursEvents,
+    /// This crate, answering by a `tower` service.
+    OursTower,
 }
 
 impl Contender {
@@ -77,11 +79,12 @@ impl Contender {
             Self::Pool => "diy+pool",
             Self::Ours => "ours",
             Self::OursEvents => "ours, events",
+            Self::OursTower => "ours, tower",
         }
     }
 
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Self::Ours | Self::OursEvents)
+        matches!(self, Self::Ours | Self::OursEvents | Self::OursTower)
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) async fn origin(args: &OriginArgs) -> Result<Multiaddr> {
         (Contender::Ours, Some(server)) => ours::forward(server, args.services).await,
         (Contender::Ours, None) => ours::accept().await,
         (Contender::OursEvents, None) => ours::events().await,
+        (Contender::OursTower, None) => ours::tower().await,
         (contender, _) => bail!("{} has no such origin", contender.name()),
     }
 }
@@ -45,7 +46,7 @@ pub(crate) async fn gateway(args: &GatewayArgs) -> Result<SocketAddr> {
         Contender::Raw => raw::gateway(listener, &args.origin).await?,
         Contender::Diy => diy::gateway(listener, &args.origin, false).await?,
         Contender::Pool => diy::gateway(listener, &args.origin, true).await?,
-        Contender::Ours | Contender::OursEvents => {
+        Contender::Ours | Contender::OursEvents | Contender::OursTower => {
             ours::gateway(listener, &args.origin, &args.service).await?;
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Case, Row, Stand, Work, at, goal, goal_of, keep, nothing_failed, reconnect, rows};
 use crate::{
-    args::Contender::{self, Direct, Diy, Ours, OursEvents, Pool, Raw},
+    args::Contender::{self, Direct, Diy, Ours, OursEvents, OursTower, Pool, Raw},
     report::{Bound, Metric},
 };
 
@@ -73,18 +73,22 @@ fn accept(clients: usize) -> Case {
         without_server: true,
         ..Stand::default()
     };
+    let others = |other: Contender| {
+        goal_of(
+            other.name(),
+            Metric::Rate,
+            &["diy+pool"],
+            Bound::AtLeast(1.3),
+        )
+    };
     Case {
         name: format!("accept-{clients}"),
         title: format!("answered by the origin itself, keep-alive, {clients} clients, 1 KiB"),
-        rows: rows(&[Diy, Pool, Ours, OursEvents], &keep(clients), &stand),
+        rows: rows(&[Diy, Pool, Ours, OursEvents, OursTower], &keep(clients), &stand),
         goals: vec![
             goal(Metric::Rate, &["diy+pool"], Bound::AtLeast(1.3)),
-            goal_of(
-                OursEvents.name(),
-                Metric::Rate,
-                &["diy+pool"],
-                Bound::AtLeast(1.3),
-            ),
+            others(OursEvents),
+            others(OursTower),
             nothing_failed(),
         ],
     }

@@ -1,15 +1,19 @@
 //! How is this crate used? As its README says.
 
-use std::{future::pending, net::SocketAddr};
+use std::{convert::Infallible, future::pending, net::SocketAddr};
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
 use futures::StreamExt;
+use http_body_util::Full;
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use libp2p_http_proxy::{
-    Client, Config, Event, Forward, ForwardConfig, Gateway, GatewayConfig, HttpProxyBehaviour,
+    Body, Client, Config, Event, Forward, ForwardConfig, Gateway, GatewayConfig, HttpProxyBehaviour,
     InboundRequest, Payload, Request, Requests, Response, ServiceName,
+    tower::Serve,
 };
 use tokio::net::TcpListener;
+use tower::service_fn;
 
 use super::service;
 use crate::{
@@ -102,6 +106,22 @@ pub(super) async fn events() -> Result<Multiaddr> {
             behaviour.respond(responder, response);
         }
     });
+    Ok(address)
+}
+
+/// Answers requests by a `tower` service.
+pub(super) async fn tower() -> Result<Multiaddr> {
+    let mut swarm = swarm::new(Transport::Tcp, behaviour)?;
+    let requests = swarm.behaviour_mut().accept(service(1).parse()?)?;
+    let address = swarm::listen(&mut swarm, Transport::Tcp).await?;
+    swarm::run(swarm);
+    let app = service_fn(async |_: hyper::Request<Body>| {
+        let body = Full::new(Bytes::from_static(piece(0, SMALL)));
+        Ok::<_, Infallible>(hyper::Response::new(body))
+    });
+    // In tasks, as those of the other contenders.
+    let serve = Serve::new(app).with_spawn(|exchange| drop(tokio::spawn(exchange)));
+    tokio::spawn(serve.run(requests, pending()));
     Ok(address)
 }
 
