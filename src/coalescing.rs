@@ -77,7 +77,7 @@ impl<C, U: OutboundConnectionUpgrade<Coalesced<C>>> OutboundConnectionUpgrade<C>
 }
 
 /// For how many runs of the task with a single frame flushes are still put off, after one with several.
-const RUNS: u8 = 16;
+const RUNS: u8 = 4;
 
 /// A connection under a [`Coalescing`] multiplexer.
 #[derive(Debug)]
