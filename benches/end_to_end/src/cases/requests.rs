@@ -84,7 +84,11 @@ fn accept(clients: usize) -> Case {
     Case {
         name: format!("accept-{clients}"),
         title: format!("answered by the origin itself, keep-alive, {clients} clients, 1 KiB"),
-        rows: rows(&[Diy, Pool, Ours, OursEvents, OursTower], &keep(clients), &stand),
+        rows: rows(
+            &[Diy, Pool, Ours, OursEvents, OursTower],
+            &keep(clients),
+            &stand,
+        ),
         goals: vec![
             goal(Metric::Rate, &["diy+pool"], Bound::AtLeast(1.3)),
             others(OursEvents),

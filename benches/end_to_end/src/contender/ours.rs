@@ -4,12 +4,12 @@ use std::{convert::Infallible, future::pending, net::SocketAddr};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use http_body_util::Full;
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use libp2p_http_proxy::{
-    Body, Client, Config, Event, Forward, ForwardConfig, Gateway, GatewayConfig, HttpProxyBehaviour,
-    InboundRequest, Payload, Request, Requests, Response, ServiceName,
+    Body, Client, Config, Event, Forward, ForwardConfig, Gateway, GatewayConfig,
+    HttpProxyBehaviour, InboundRequest, Payload, Request, Requests, Response, ServiceName,
     tower::Serve,
 };
 use tokio::net::TcpListener;
@@ -58,13 +58,14 @@ pub(super) async fn forward(server: SocketAddr, services: usize) -> Result<Multi
     Ok(address)
 }
 
-/// Answers requests in tasks.
+/// Answers requests beside the swarm.
 pub(super) async fn accept() -> Result<Multiaddr> {
     let mut swarm = swarm::new(Transport::Tcp, behaviour)?;
     let requests = swarm.behaviour_mut().accept(service(1).parse()?)?;
     let address = swarm::listen(&mut swarm, Transport::Tcp).await?;
     swarm::run(swarm);
-    tokio::spawn(answer_all(requests));
+    // Answers that are at hand need no task each.
+    tokio::spawn(requests.for_each_concurrent(None, |inbound| answer(inbound).map(drop)));
     Ok(address)
 }
 
