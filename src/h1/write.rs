@@ -230,11 +230,22 @@ fn put_all(out: &mut BytesMut, parts: &[&[u8]]) {
     }
 }
 
-fn put_decimal(number: u64, out: &mut BytesMut) {
-    // Writing to memory cannot fail.
-    let _ = write!(out, "{number}");
+fn put_decimal(mut number: u64, out: &mut BytesMut) {
+    // Of the largest number.
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.put_slice(&digits[first..]);
 }
 
 fn put_hex(number: usize, out: &mut BytesMut) {
+    // Writing to memory cannot fail.
     let _ = write!(out, "{number:x}");
 }

@@ -38,14 +38,7 @@ pub(super) struct LocalClient {
 
 impl LocalClient {
     pub(super) async fn serve(mut self, stream: TcpStream, ending: CancellationToken) {
-        let socket = match TcpSocket::new(stream) {
-            Ok(socket) => socket,
-            Err(error) => {
-                tracing::debug!(%error, "a client went away");
-                return;
-            }
-        };
-        let mut hop = Hop::<Server>::new(socket, self.settings.client.config());
+        let mut hop = Hop::<Server>::new(TcpSocket::new(stream), self.settings.client.config());
         if !self.settings.config.half_closed_clients {
             hop.reader.end_means_gone();
         }

@@ -93,7 +93,7 @@ impl Target {
     pub(crate) async fn connect(&self, config: &Arc<Config>) -> io::Result<Hop<Client>> {
         match &self.0 {
             Kind::Tcp(_, address) => {
-                let socket = TcpSocket::new(TcpStream::connect(address).await?)?;
+                let socket = TcpSocket::new(TcpStream::connect(address).await?);
                 Ok(Hop::new(socket, config))
             }
             #[cfg(unix)]
