@@ -44,8 +44,12 @@ impl RequestLine {
 
 /// Where the status line ends that `input` begins with, if it is an ordinary one.
 pub(super) fn status_line_end(input: &[u8]) -> Option<usize> {
-    let reason = "HTTP/1.1 200 ".len();
+    let (code, reason) = ("HTTP/1.1 ".len(), "HTTP/1.1 200 ".len());
     if !input.starts_with(b"HTTP/1.1 ") || input.get(reason - 1) != Some(&b' ') {
+        return None;
+    }
+    // A line end among them would be passed over, unseen by whoever looks for line ends from here on.
+    if !input[code..reason - 1].iter().all(u8::is_ascii_digit) {
         return None;
     }
     let end = reason + find(input.get(reason..)?, is_control)?;
@@ -172,6 +176,30 @@ mod tests {
         }
         let many = format!("{START}{}\r\n", "A: b\r\n".repeat(60));
         assert!(read(&many, &Limits::default()).is_err_and(|prefix| prefix.lines > 16));
+    }
+
+    /// What was passed over as ordinary is not looked at again for line ends, even if the head is not whole yet.
+    #[test]
+    fn no_line_end_hides_in_a_start_line() {
+        const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nA: b\r\n";
+        for (whole, read) in [
+            (START.as_bytes(), request_end as fn(&[u8]) -> Option<usize>),
+            (RESPONSE, status_line_end),
+        ] {
+            let line = read(whole).expect("it is ordinary");
+            for at in 0..line {
+                for other in *b"\n\r\0" {
+                    let mut text = whole.to_vec();
+                    text[at] = other;
+                    let end = read(&text);
+                    assert_eq!(end, None, "{other:#x} at {at}");
+                }
+            }
+        }
+    }
+
+    fn request_end(input: &[u8]) -> Option<usize> {
+        RequestLine::read(input).map(|line| line.end)
     }
 
     #[test]
