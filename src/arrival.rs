@@ -2,8 +2,7 @@
 
 use std::{
     future::poll_fn,
-    task::{Context, Poll, ready},
-    time::Duration,
+    task::{Context, Poll},
 };
 
 use crate::{
@@ -18,75 +17,21 @@ use crate::{
 /// What answers of this side name as the one that failed.
 const NAME: &str = "p2p-origin";
 
-/// How long a hop keeps its buffers behind an exchange, because the next request mostly follows soon, if ever.
-const QUIET: Duration = Duration::from_secs(1);
-
-/// The wait for a request on a hop between two exchanges, for those who poll it.
-pub(crate) struct NextRequest {
-    /// Nothing has come soon.
-    quiet: bool,
-}
-
-impl NextRequest {
-    /// Makes the hop ready for its next request.
-    pub(crate) fn begin(hop: &mut Hop<Server>) -> Self {
-        hop.begin_request();
-        Self { quiet: false }
-    }
-
-    /// Waits at most [`Config::keep_alive`](crate::Config::keep_alive), and reads the head. Gives the buffers back where
-    /// the hop has become quiet.
-    pub(crate) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        hop: &mut Hop<Server>,
-    ) -> Poll<Result<RequestHead, ExchangeError>> {
-        if !self.quiet {
-            if let Some(head) = ready!(poll_soon(cx, hop)).transpose() {
-                return Poll::Ready(head);
-            }
-            self.quiet = true;
-            hop.become_quiet();
-        }
-        poll_later(cx, hop)
-    }
-}
-
-/// Waits for a request as long as one may soon follow on the last; `None` where the hop has become quiet.
-pub(crate) async fn await_soon(
-    hop: &mut Hop<Server>,
-) -> Result<Option<RequestHead>, ExchangeError> {
+/// Waits for a request on a hop between two exchanges, at most [`Config::keep_alive`](crate::Config::keep_alive), and
+/// reads its head.
+pub(crate) async fn await_request(hop: &mut Hop<Server>) -> Result<RequestHead, ExchangeError> {
     hop.begin_request();
-    poll_fn(|cx| poll_soon(cx, hop)).await
+    poll_fn(|cx| poll_request(cx, hop)).await
 }
 
-/// Waits for a request on a hop that has become quiet, and gives its buffers back meanwhile.
-pub(crate) async fn await_later(hop: &mut Hop<Server>) -> Result<RequestHead, ExchangeError> {
-    hop.become_quiet();
-    poll_fn(|cx| poll_later(cx, hop)).await
-}
-
-fn poll_soon(
-    cx: &mut Context<'_>,
-    hop: &mut Hop<Server>,
-) -> Poll<Result<Option<RequestHead>, ExchangeError>> {
-    let keep_alive = hop.reader.config().keep_alive();
-    let soon = QUIET.min(keep_alive);
-    match ready!(hop.reader.poll_head(cx, (Wait::KeepAlive, Some(soon)))) {
-        Err(ExchangeError::Timeout {
-            wait: Wait::KeepAlive,
-            ..
-        }) if soon < keep_alive => Poll::Ready(Ok(None)),
-        head => Poll::Ready(head.map(Some)),
-    }
-}
-
-fn poll_later(
+/// The same, for those who poll: behind [`Hop::begin_request`].
+pub(crate) fn poll_request(
     cx: &mut Context<'_>,
     hop: &mut Hop<Server>,
 ) -> Poll<Result<RequestHead, ExchangeError>> {
-    let left = hop.reader.config().keep_alive().saturating_sub(QUIET);
-    hop.reader.poll_head(cx, (Wait::KeepAlive, Some(left)))
+    let keep_alive = hop.reader.config().keep_alive();
+    hop.reader
+        .poll_head(cx, (Wait::KeepAlive, Some(keep_alive)))
 }
 
 /// Ends a stream on which no request could be read. Its sender is told why, where that is possible. Returns what there

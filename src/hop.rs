@@ -3,6 +3,7 @@
 mod buffer;
 mod pump;
 mod reader;
+mod spare;
 mod writer;
 
 use std::{future::poll_fn, sync::Arc};
@@ -49,10 +50,17 @@ impl<R: Role> Hop<R> {
         self.writer.begin();
     }
 
-    /// Gives back the memory that an idle hop does not need.
+    /// Gives back the buffers, which are not needed between two exchanges.
     pub(crate) fn rest(&mut self) {
         self.reader.rest();
         self.writer.rest();
+    }
+
+    /// Gives back what is not needed while nobody waits on the hop, either.
+    pub(crate) fn sleep(&mut self) {
+        self.rest();
+        self.reader.forget_waiting();
+        self.writer.forget_waiting();
     }
 
     /// Ends the stream in order: what was written arrives, and then the end. A stream that fails meanwhile has
@@ -71,11 +79,6 @@ impl Hop<Server> {
             self.reader.decoder_mut().next_request();
         }
         self.begin();
-    }
-
-    /// The next request may be long in coming: gives back what is not needed until then, and waits anew.
-    pub(crate) fn become_quiet(&mut self) {
         self.rest();
-        self.reader.start_waiting();
     }
 }

@@ -19,7 +19,7 @@ use futures::task::AtomicWaker;
 use libp2p_swarm::ConnectionId;
 
 use crate::{
-    arrival::{NextRequest, refuse_request},
+    arrival::{poll_request, refuse_request},
     error::ExchangeError,
     h1::{RequestHead, Server},
     hop::Hop,
@@ -59,7 +59,6 @@ pub(crate) struct Spot {
 struct Parked {
     hop: Hop<Server>,
     seat: Box<InboundSeat>,
-    next: NextRequest,
     /// What was there when the stream came. Boxed, as there seldom is anything.
     read: Option<Box<Result<RequestHead, ExchangeError>>>,
 }
@@ -76,11 +75,10 @@ pub(crate) struct Arrived {
 pub(crate) fn park(mut hop: Hop<Server>, mut seat: Box<InboundSeat>) {
     seat.request_id = None;
     seat.running = None;
-    let next = NextRequest::begin(&mut hop);
+    hop.begin_request();
     Parked {
         hop,
         seat,
-        next,
         read: None,
     }
     .stay();
@@ -224,7 +222,7 @@ impl Parked {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RequestHead, ExchangeError>> {
         match self.read.take() {
             Some(read) => Poll::Ready(*read),
-            None => self.next.poll(cx, &mut self.hop),
+            None => poll_request(cx, &mut self.hop),
         }
     }
 

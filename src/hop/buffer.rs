@@ -1,21 +1,12 @@
 //! The bytes that were read and not used yet.
 
 use std::{
-    io,
+    io, mem,
     task::{Context, Poll, ready},
 };
 
+use super::spare;
 use crate::io::Io;
-
-/// What the first read of an idle hop can take. It goes to the stack, so that an idle hop holds no buffer; and it is
-/// cleared at every try, so it is no larger than most heads.
-const FIRST_READ: usize = 1024;
-
-/// The buffer of a hop that carries small messages.
-const SMALL: usize = 4 * 1024;
-
-/// The largest buffer that is kept from one exchange to the next.
-const KEPT: usize = 16 * 1024;
 
 /// The buffer of a hop that carries a large body: as much as a socket hands over in one call, and four of the
 /// frames that yamux makes.
@@ -61,15 +52,8 @@ impl ReadBuffer {
     /// Gives the memory back while nothing is buffered.
     pub(crate) fn release(&mut self) {
         if self.is_empty() {
-            self.storage = Vec::new();
+            spare::give_read(mem::take(&mut self.storage));
             self.filled_up = false;
-        }
-    }
-
-    /// Gives back what only large bodies need.
-    pub(crate) fn shrink(&mut self) {
-        if self.storage.len() > KEPT {
-            self.release();
         }
     }
 
@@ -85,14 +69,16 @@ impl ReadBuffer {
             return Poll::Ready(end.map(|()| 0));
         }
         if self.storage.is_empty() {
-            let mut first = [0; FIRST_READ];
-            let count = ready!(io.poll_read(cx, &mut first))?;
-            if count > 0 {
-                self.storage = vec![0; SMALL];
-                self.storage[..count].copy_from_slice(&first[..count]);
-                self.end = count;
+            self.storage = spare::take_read();
+            let read = io.poll_read(cx, &mut self.storage);
+            match read {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.end = count;
+                    self.filled_up = count == self.storage.len();
+                }
+                _ => self.release(),
             }
-            return Poll::Ready(Ok(count));
+            return read;
         }
         self.make_room(most);
         let gathers = self.storage.len() >= LARGE;

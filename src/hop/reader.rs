@@ -86,7 +86,6 @@ impl<R: Role> Reader<R> {
 
     /// Makes ready for the next message on this stream.
     pub(crate) fn begin(&mut self) {
-        self.buffer.shrink();
         self.trailers = None;
         self.begun = !self.buffer.is_empty();
         self.in_head = self.begun;
@@ -104,8 +103,12 @@ impl<R: Role> Reader<R> {
 
     /// Gives back what an idle hop does not need.
     pub(crate) fn rest(&mut self) {
-        self.watchdog.rest();
         self.buffer.release();
+    }
+
+    /// Lets go of the task that waited last.
+    pub(crate) fn forget_waiting(&mut self) {
+        self.watchdog.rest();
     }
 
     /// Waits for a head: at most `patience` for its first byte, and [`Config::head_timeout`] from there.

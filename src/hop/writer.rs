@@ -1,12 +1,14 @@
 //! The half of a hop that sends.
 
 use std::{
+    mem,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, BytesMut};
 
+use super::spare;
 use crate::{
     config::Config,
     error::{ExchangeError, Wait},
@@ -17,9 +19,6 @@ use crate::{
 
 /// Above this, buffered bytes are written before more are taken.
 const HIGH_WATER: usize = 64 * 1024;
-
-/// Room for a usual head and a small body, so that a buffer seldom grows.
-const HEAD: usize = 2 * 1024;
 
 /// Body data up to this size joins a head that waits to be written, so that both leave in one write; copying
 /// more would cost more than the write that it saves.
@@ -59,8 +58,8 @@ impl<R: Role> Writer<R> {
         &mut self,
         write: impl FnOnce(&mut Encoder<R>, &mut BytesMut) -> Result<T, Misuse>,
     ) -> Result<T, ExchangeError> {
-        if self.buffer.is_empty() {
-            self.buffer.reserve(HEAD);
+        if self.buffer.capacity() == 0 {
+            self.buffer = spare::take_write();
         }
         Ok(write(&mut self.encoder, &mut self.buffer)?)
     }
@@ -81,9 +80,6 @@ impl<R: Role> Writer<R> {
 
     /// Makes ready for the next message on this stream.
     pub(crate) fn begin(&mut self) {
-        if self.buffer.capacity() > COALESCE {
-            self.rest();
-        }
         self.encoder.next();
         self.begun = false;
         self.body_bytes = 0;
@@ -92,10 +88,14 @@ impl<R: Role> Writer<R> {
 
     /// Gives back what an idle hop does not need.
     pub(crate) fn rest(&mut self) {
-        self.watchdog.rest();
         if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
+            spare::give_write(mem::take(&mut self.buffer));
         }
+    }
+
+    /// Lets go of the task that waited last.
+    pub(crate) fn forget_waiting(&mut self) {
+        self.watchdog.rest();
     }
 
     /// Takes a message back that no byte of has been handed to the stream; `false` where it is too late.

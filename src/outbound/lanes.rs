@@ -303,7 +303,8 @@ impl Peer {
         Some(waiter.reply)
     }
 
-    fn keep(&mut self, link: &Arc<Link>, protocol: &Protocol, hop: Hop<Client>) {
+    fn keep(&mut self, link: &Arc<Link>, protocol: &Protocol, mut hop: Hop<Client>) {
+        hop.rest();
         let idle = Idle {
             hop,
             since: None,

@@ -227,7 +227,7 @@ impl Streams {
         let patience = self.config.keep_alive() * 3 / 4;
         let left = state.peer.sweep(connection, |idle| {
             if idle.since.is_some() {
-                idle.hop.rest(); // it was idle the last time, too
+                idle.hop.sleep(); // it was idle the last time, too
             }
             let since = *idle.since.get_or_insert(now);
             now.duration_since(since) < patience && idle.hop.reader.poll_idle_end(cx).is_pending()

@@ -6,7 +6,7 @@ use futures::future::{Either, select};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    arrival::{await_later, await_soon},
+    arrival::await_request,
     error::ExchangeError,
     h1::{RequestHead, Server},
     hop::Hop,
@@ -46,50 +46,25 @@ pub(super) async fn serve(
     ending: &CancellationToken,
 ) -> End {
     let mut ending = pin!(ending.cancelled());
-    let mut next = match first {
-        Some(head) => Some(Ok(Some(head))),
-        None => unless(&mut ending, await_soon(&mut hop)).await,
-    };
+    let mut first = first;
     loop {
-        let head = match next {
-            Some(Ok(Some(head))) => head,
-            Some(Ok(None)) => {
-                let later = await_later(&mut hop);
-                next = unless(&mut ending, later).await.map(|head| head.map(Some));
-                continue;
-            }
-            Some(Err(error)) => return End::Unread(hop, error),
-            None => return End::Ending(hop),
+        let head = match first.take() {
+            Some(head) => head,
+            None => match unless(&mut ending, await_request(&mut hop)).await {
+                Some(Ok(head)) => head,
+                Some(Err(error)) => return End::Unread(hop, error),
+                None => return End::Ending(hop),
+            },
         };
-        // Boxed, so that a quiet hop holds no room for an exchange; and once for all requests until then.
-        let busy = Box::pin(serve_busy(hop, head, answer, &mut ending));
-        match busy.await {
-            Ok(quiet) => hop = quiet,
-            Err(end) => return end,
+        // Boxed, so that an idle hop holds no room for an exchange.
+        match Box::pin(answer.answer(hop, head)).await {
+            Some(left) => hop = left,
+            None => return End::Gone,
         }
-        next = Some(Ok(None));
-    }
-}
-
-/// Answers a request, and those that follow on it soon. Returns the hop when it is quiet.
-async fn serve_busy(
-    mut hop: Hop<Server>,
-    mut head: RequestHead,
-    answer: &mut impl Answer,
-    mut ending: impl Future<Output = ()> + Unpin,
-) -> Result<Hop<Server>, End> {
-    loop {
-        hop = answer.answer(hop, head).await.ok_or(End::Gone)?;
         if hop.reuse().is_err() {
-            return Err(End::Last(hop));
+            return End::Last(hop);
         }
         answer.rest();
-        head = match unless(&mut ending, await_soon(&mut hop)).await {
-            Some(Ok(Some(head))) => head,
-            Some(Ok(None)) => return Ok(hop),
-            Some(Err(error)) => return Err(End::Unread(hop, error)),
-            None => return Err(End::Ending(hop)),
-        };
     }
 }
 

@@ -53,7 +53,7 @@ impl Connections {
     pub(crate) fn sweep(&self) {
         let mut cx = Context::from_waker(Waker::noop());
         self.idle().retain_mut(|(since, hop)| {
-            hop.rest();
+            hop.sleep();
             since.elapsed() < IDLE && hop.reader.poll_idle_end(&mut cx).is_pending()
         });
     }
@@ -69,7 +69,8 @@ impl Connections {
         None
     }
 
-    fn keep(&self, hop: Hop<Client>) {
+    fn keep(&self, mut hop: Hop<Client>) {
+        hop.rest();
         let mut idle = self.idle();
         if idle.len() >= MAX_IDLE {
             idle.pop_front();
