@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use crate::{
@@ -17,6 +18,9 @@ use crate::{
 /// What answers of this side name as the one that failed.
 const NAME: &str = "p2p-origin";
 
+/// For how long the next request counts as one that follows soon on the last.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Waits for a request on a hop between two exchanges, at most [`Config::keep_alive`](crate::Config::keep_alive), and
 /// reads its head.
 pub(crate) async fn await_request(hop: &mut Hop<Server>) -> Result<RequestHead, ExchangeError> {
@@ -24,14 +28,36 @@ pub(crate) async fn await_request(hop: &mut Hop<Server>) -> Result<RequestHead, 
     poll_fn(|cx| poll_request(cx, hop)).await
 }
 
-/// The same, for those who poll: behind [`Hop::begin_request`].
+/// The same, but not for long: `None` where no request has followed soon.
+pub(crate) async fn await_soon(
+    hop: &mut Hop<Server>,
+) -> Result<Option<RequestHead>, ExchangeError> {
+    let keep_alive = hop.reader.config().keep_alive();
+    hop.begin_request();
+    match poll_fn(|cx| poll_within(cx, hop, SOON.min(keep_alive))).await {
+        Err(ExchangeError::Timeout {
+            wait: Wait::KeepAlive,
+            ..
+        }) if SOON < keep_alive => Ok(None),
+        head => head.map(Some),
+    }
+}
+
+/// The next request, for those who poll: behind [`Hop::begin_request`].
 pub(crate) fn poll_request(
     cx: &mut Context<'_>,
     hop: &mut Hop<Server>,
 ) -> Poll<Result<RequestHead, ExchangeError>> {
     let keep_alive = hop.reader.config().keep_alive();
-    hop.reader
-        .poll_head(cx, (Wait::KeepAlive, Some(keep_alive)))
+    poll_within(cx, hop, keep_alive)
+}
+
+fn poll_within(
+    cx: &mut Context<'_>,
+    hop: &mut Hop<Server>,
+    patience: Duration,
+) -> Poll<Result<RequestHead, ExchangeError>> {
+    hop.reader.poll_head(cx, (Wait::KeepAlive, Some(patience)))
 }
 
 /// Ends a stream on which no request could be read. Its sender is told why, where that is possible. Returns what there

@@ -20,9 +20,8 @@ const ROUNDS: usize = 100;
 /// The memory that the four heads of an exchange are kept in: a request and a response at either node.
 const HEADS: f64 = 4.0;
 
-/// What else an exchange may ask for: room for its future at either node, and a half for what is not of every exchange,
-/// such as timers.
-const MORE: f64 = 2.5;
+/// What else an exchange of a busy hop may ask for: nothing, but for what is not of every exchange, such as timers.
+const MORE: f64 = 0.5;
 
 /// How often memory is asked for in one exchange.
 fn per_exchange(answer: Answer) -> f64 {
