@@ -21,10 +21,9 @@ const NAME: &str = "p2p-origin";
 /// For how long the next request counts as one that follows soon on the last.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Waits for a request on a hop between two exchanges, at most [`Config::keep_alive`](crate::Config::keep_alive), and
-/// reads its head.
+/// Waits for a request, at most until [`Config::keep_alive`](crate::Config::keep_alive) has passed since
+/// [`Hop::begin_request`], and reads its head.
 pub(crate) async fn await_request(hop: &mut Hop<Server>) -> Result<RequestHead, ExchangeError> {
-    hop.begin_request();
     poll_fn(|cx| poll_request(cx, hop)).await
 }
 
@@ -33,7 +32,6 @@ pub(crate) async fn await_soon(
     hop: &mut Hop<Server>,
 ) -> Result<Option<RequestHead>, ExchangeError> {
     let keep_alive = hop.reader.config().keep_alive();
-    hop.begin_request();
     match poll_fn(|cx| poll_within(cx, hop, SOON.min(keep_alive))).await {
         Err(ExchangeError::Timeout {
             wait: Wait::KeepAlive,
@@ -43,7 +41,7 @@ pub(crate) async fn await_soon(
     }
 }
 
-/// The next request, for those who poll: behind [`Hop::begin_request`].
+/// The same as [`await_request`], for those who poll.
 pub(crate) fn poll_request(
     cx: &mut Context<'_>,
     hop: &mut Hop<Server>,
@@ -91,4 +89,36 @@ pub(crate) async fn close_with(mut hop: Hop<Server>, failure: Failure) {
         tracing::debug!(error = &error as &dyn std::error::Error, "answer not sent");
     }
     hop.close().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Instant};
+
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::{config::Config, local};
+
+    /// To wait first for what follows soon, and then for what comes later, is one wait.
+    #[test]
+    fn the_keep_alive_is_counted_once() {
+        let keep_alive = SOON + Duration::from_millis(100);
+        let config = Arc::new(Config::default().with_keep_alive(keep_alive));
+        let (near, _far) = local::pair();
+        let mut hop = Hop::new(near, &config);
+        let began = Instant::now();
+        hop.begin_request();
+        assert!(matches!(block_on(await_soon(&mut hop)), Ok(None)));
+        let error = block_on(await_request(&mut hop)).expect_err("nothing comes");
+        assert!(matches!(
+            error,
+            ExchangeError::Timeout {
+                wait: Wait::KeepAlive,
+                ..
+            }
+        ));
+        let waited = began.elapsed();
+        assert!((keep_alive..2 * SOON).contains(&waited), "{waited:?}");
+    }
 }

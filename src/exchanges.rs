@@ -4,15 +4,12 @@
 
 use std::{
     collections::VecDeque,
-    future::Future,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use futures_timer::Delay;
 use libp2p_identity::PeerId;
 use libp2p_swarm::{ConnectionId, StreamProtocol};
 
@@ -30,6 +27,7 @@ use crate::{
     service::Protocol,
     services::Undelivered,
     shared::Shared,
+    timer::Alarm,
 };
 
 /// How often a connection that is in use is looked after. Idle outbound streams that the peer has closed, or that have
@@ -77,7 +75,7 @@ pub(crate) struct Exchanges {
     refusing: Arc<()>,
     /// Streams may wait for requests outside the parking of the connection.
     away: bool,
-    upkeep: Option<Delay>,
+    upkeep: Option<Alarm>,
 }
 
 impl Exchanges {
@@ -282,16 +280,15 @@ impl Exchanges {
         if !self.link.needs_upkeep() {
             return;
         }
-        let upkeep = self.upkeep.get_or_insert_with(|| Delay::new(UPKEEP));
-        while Pin::new(&mut *upkeep).poll(cx).is_ready() {
+        let next = || Alarm::new(Instant::now() + UPKEEP);
+        while self.upkeep.get_or_insert_with(next).poll(cx).is_ready() {
+            self.upkeep = None;
             let ran = self.link.begin_upkeep();
             let idle = self.shared.outbound.sweep(&self.link, cx);
             if !(ran || idle || self.link.is_running()) {
-                self.upkeep = None;
                 return;
             }
             self.link.start_upkeep();
-            upkeep.reset(UPKEEP);
         }
     }
 }

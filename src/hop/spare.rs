@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use bytes::BytesMut;
 
 /// The buffer of a hop that reads small messages.
-pub(super) const READ: usize = 4 * 1024;
+const READ: usize = 4 * 1024;
 
 /// Room for a usual head and a small body, so that a buffer seldom grows.
 const WRITE: usize = 2 * 1024;

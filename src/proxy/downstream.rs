@@ -51,6 +51,9 @@ pub(super) async fn serve(
 ) -> End {
     let mut ending = pin!(ending.cancelled());
     let mut first = first;
+    if first.is_none() {
+        hop.begin_request();
+    }
     loop {
         let head = match first.take() {
             Some(head) => head,
@@ -91,7 +94,7 @@ impl Drop for Busy {
     }
 }
 
-/// Answers a request, and on a busy hop those that follow on it soon.
+/// Answers a request, and on a busy hop those that follow on it soon. Returns the hop ready for the next.
 async fn serve_busy(
     mut hop: Hop<Server>,
     mut head: RequestHead,
@@ -104,6 +107,7 @@ async fn serve_busy(
         if hop.reuse().is_err() {
             return Err(End::Last(hop));
         }
+        hop.begin_request();
         answer.rest();
         if busy.is_none() {
             return Ok(hop);
