@@ -1,4 +1,4 @@
-//! What must hold of the pure parts of the proxy, whatever the input? Called by the fuzz targets, and by a test that
+//! What must hold of what a proxy changes in a message, whatever the input? Called by the fuzz targets, and by a test that
 //! replays their seeds.
 
 #![allow(
@@ -8,8 +8,6 @@
 
 use bytes::BytesMut;
 use libp2p_http_proxy::{
-    Protocol,
-    failure::Failure,
     h1::{
         Client, Encoder, Field, Length, Limits, RequestContext, RequestHead, RequestLine,
         ResponseHead, Sending, Server, StatusLine, tokens,
@@ -18,7 +16,6 @@ use libp2p_http_proxy::{
         ForwardedMode, HostPolicy, HostValue, PEER_FIELD, RequestRewrite, ResponseRewrite,
         allowed_trailers, is_loop, origin_form,
     },
-    route::Route,
 };
 
 use crate::transcript::{self, Found};
@@ -317,49 +314,4 @@ fn wide() -> Limits {
         .with_fields(256)
         .with_target(64 * 1024)
         .with_trailers_size(64 * 1024)
-}
-
-/// Any target is a route or an error that is fit to be shown.
-///
-/// A route is made of the bytes of its target, none decoded and none lost, and its canonical form is the same route. A
-/// location stays on this gateway and is a route itself.
-pub(crate) fn route(data: &[u8]) {
-    let Ok(target) = str::from_utf8(data) else {
-        return;
-    };
-    match Route::parse(target) {
-        Ok(route) => {
-            assert!(target.ends_with(&format!("{}{}", route.prefix, route.target)));
-            assert!(route.prefix.starts_with("/http/") || route.prefix.starts_with("/p2p/"));
-            assert!(route.target.starts_with('/'));
-            let (peer, rest) = (route.peer, route.target);
-            let canonical = match &route.protocol {
-                Protocol::Service(name) => format!("/http/{peer}/{name}{rest}"),
-                Protocol::KuboService(name) => format!("/p2p/{peer}/x/{name}/http{rest}"),
-                Protocol::Kubo => format!("/p2p/{peer}/http{rest}"),
-                other => panic!("no route leads to {other}"),
-            };
-            let again = Route::parse(&canonical).expect("the canonical form is a route");
-            assert_eq!(
-                (again.peer, again.protocol, again.target),
-                (peer, route.protocol.clone(), rest)
-            );
-            RequestHead::new("GET", rest).expect("what is left is a target");
-        }
-        Err(error) => {
-            if let Some(location) = error.location() {
-                assert!(location.starts_with("/http/") || location.starts_with("/p2p/"));
-                Route::parse(location).expect("a location is a route");
-            }
-            let message = error.to_string();
-            assert!(
-                message.len() < 1_000 && message.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-            );
-            let is_redirect = error.location().is_some();
-            let page = Failure::from(error).respond("p2p-fuzz", Some(b"application/json"));
-            assert_eq!(page.status, if is_redirect { 308 } else { 400 });
-            assert_eq!(page.fields.contains("Location"), is_redirect);
-            assert!(page.body.is_ascii());
-        }
-    }
 }

@@ -1,10 +1,24 @@
-//! Which peer and which service a request to the gateway is for, and what is left of its target for that service.
+//! Which peer and which service a request to the gateway is for, by the path of its target or by the name of its host.
+//!
+//! A service can be named in two ways:
+//!
+//! | form | example | read by |
+//! | --- | --- | --- |
+//! | path | `http://localhost:8080/http/12D3…/blog/` | [`Route`] |
+//! | host | `http://blog.k51….p2p.localhost:8080/` | [`Domain`] |
+//!
+//! The path form is for programs. For a browser all paths of a gateway are one web origin, whose pages may read each other;
+//! a service host is an origin of its own.
 
+mod domain;
+mod host;
 mod path;
 mod peer;
 
 pub(crate) use self::path::split_absolute;
 pub use self::{
+    domain::{Domain, InvalidDomain},
+    host::HostError,
     path::{Route, RouteError},
     peer::{InvalidPeerId, parse_peer_id, peer_cid},
 };

@@ -4,6 +4,8 @@
 mod invariants;
 #[path = "../fuzz/proxy.rs"]
 mod proxy;
+#[path = "../fuzz/routes.rs"]
+mod routes;
 #[path = "../fuzz/transcript.rs"]
 mod transcript;
 
@@ -24,7 +26,8 @@ const TARGETS: &[(&str, Invariant)] = &[
     ("chunked", invariants::chunked),
     ("connection", invariants::connection),
     ("rewrite", proxy::rewrite),
-    ("route", proxy::route),
+    ("route", routes::route),
+    ("host", routes::host),
 ];
 
 #[test]

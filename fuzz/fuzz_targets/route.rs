@@ -2,9 +2,7 @@
 
 #![no_main]
 
-#[path = "../proxy.rs"]
-mod proxy;
-#[path = "../transcript.rs"]
-mod transcript;
+#[path = "../routes.rs"]
+mod routes;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| proxy::route(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| routes::route(data));

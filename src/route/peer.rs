@@ -14,6 +14,13 @@ const MAX_PEER_ID: usize = 400;
 const CID_VERSION_1: u8 = 0x01;
 const CID_LIBP2P_KEY: u8 = 0x72;
 
+/// What stands before the 32 bytes of the key in the id of a peer with an Ed25519 key: the code and the length of the
+/// identity hash, then type and length of the key as protobuf has them (peer ids, "Keys").
+const ED25519_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
+
+/// The digits of the largest number of 256 bits in base 36.
+const KEY_DIGITS: usize = 50;
+
 /// Reads a peer id in any of its textual forms: base58 (`12D3…`, `Qm…`), or a CID of a libp2p key in any multibase
 /// encoding, base32 (`bafz…`) and base36 (`k51…`) among them.
 ///
@@ -76,6 +83,38 @@ pub fn peer_cid(peer: &PeerId) -> String {
 
 fn cid_bytes(peer: &PeerId) -> Vec<u8> {
     [&[CID_VERSION_1, CID_LIBP2P_KEY], peer.to_bytes().as_slice()].concat()
+}
+
+/// The 32 bytes of the Ed25519 key that a peer id is, as a number of always [`KEY_DIGITS`] digits in base 36. Shorter than
+/// a CID, so that the name of a service fits in the same label.
+pub(super) fn key_text(peer: &PeerId) -> Option<String> {
+    let bytes = peer.to_bytes();
+    let key = bytes.strip_prefix(&ED25519_PREFIX)?;
+    // Each of these would become one digit, and make the number of digits depend on the key.
+    let zeros = key.iter().take_while(|byte| **byte == 0).count();
+    let digits = Base::Base36Lower.encode(&key[zeros..]);
+    Some(format!("{digits:0>KEY_DIGITS$}"))
+}
+
+/// Reads what [`key_text`] writes; the error says why `text` is something else.
+///
+/// Any 32 bytes will do, as in all other texts of a peer id, even if they are no point of the curve: an id is a name, and
+/// whoever answers to it has to prove that it is theirs, which nobody can do for such bytes.
+pub(super) fn parse_key(text: &str) -> Result<PeerId, &'static str> {
+    if text.len() != KEY_DIGITS {
+        return Err("it does not have 50 digits");
+    }
+    let is_digit = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+    if !text.bytes().all(is_digit) {
+        return Err("it has other digits than 0-9 and a-z");
+    }
+    const TOO_LARGE: &str = "the number is larger than any of 32 bytes";
+    let bytes = Base::Base36Lower
+        .decode(text.trim_start_matches('0'))
+        .map_err(|_| TOO_LARGE)?;
+    let padding = 32usize.checked_sub(bytes.len()).ok_or(TOO_LARGE)?;
+    let id = [&ED25519_PREFIX[..], &[0; 32][..padding], &bytes].concat();
+    PeerId::from_bytes(&id).map_err(|_| "it is no key of a peer")
 }
 
 /// Why a text is not a peer id.
