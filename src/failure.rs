@@ -1,6 +1,5 @@
 //! What went wrong on the way, and what the client is told about it.
 
-mod accept;
 mod page;
 
 use std::time::Duration;
@@ -11,7 +10,7 @@ pub use self::page::Page;
 use self::page::printable;
 use crate::{
     h1,
-    route::RouteError,
+    route::{HostError, RouteError},
     service::{Protocol, ServiceName},
 };
 
@@ -32,6 +31,10 @@ pub enum Failure {
     #[error(transparent)]
     BadRoute(#[from] RouteError),
 
+    /// The host looks like that of a service, and is none.
+    #[error(transparent)]
+    BadHost(#[from] HostError),
+
     /// The rest of the request did not come in time.
     #[error("the request did not arrive within {} s: send it faster, or raise the timeout", seconds(.limit))]
     RequestTimeout {
@@ -46,9 +49,16 @@ pub enum Failure {
         limit: u64,
     },
 
+    /// The service has a web origin of its own, where its pages are to be opened.
+    #[error("the pages of this service have an origin of their own: {location}")]
+    OwnOrigin {
+        /// The same target there, as a reference for a `Location` field: `//host:port/path`.
+        location: String,
+    },
+
     /// The request names a host that the gateway does not answer for.
     #[error(
-        "this gateway does not answer for the host '{host}': use its own address, or add the host to its settings"
+        "this gateway does not answer for the host '{host}': use its own address, or add the host's domain to its settings"
     )]
     HostNotAllowed {
         /// What the request names, as it came.
@@ -56,10 +66,10 @@ pub enum Failure {
     },
 
     /// The request comes from a web page that may not use the gateway.
-    #[error("pages of '{origin}' may not use this gateway: add the origin to its settings")]
+    #[error("{} may not send this request through the gateway: open the address by itself, or add the page's origin to the settings", page_of(.origin.as_deref()))]
     OriginNotAllowed {
-        /// The origin of the page, as it came.
-        origin: String,
+        /// The origin of the page, as it came; `None` if the browser only said that it is another one.
+        origin: Option<String>,
     },
 
     /// The peer may not use the service.
@@ -259,6 +269,13 @@ fn seconds(duration: &Duration) -> f64 {
     duration.as_millis() as f64 / 1_000.0
 }
 
+fn page_of(origin: Option<&str>) -> String {
+    match origin {
+        Some(origin) => format!("a page of '{origin}'"),
+        None => "a page of another origin".to_owned(),
+    }
+}
+
 impl Failure {
     /// The status that the client gets.
     #[must_use]
@@ -266,12 +283,14 @@ impl Failure {
         match self {
             Self::BadRequest(error) => error.status(),
             Self::BadRoute(error) => error.status(),
-            Self::HostNotAllowed { .. }
-            | Self::OriginNotAllowed { .. }
-            | Self::NotAllowed { .. } => 403,
+            Self::BadHost(_) => 400,
+            // The method stays: what is redirected may be a form that was sent.
+            Self::OwnOrigin { .. } => 307,
+            Self::OriginNotAllowed { .. } | Self::NotAllowed { .. } => 403,
             Self::UnknownService { .. } => 404,
             Self::RequestTimeout { .. } => 408,
             Self::BodyTooLarge { .. } => 413,
+            Self::HostNotAllowed { .. } => 421,
             Self::Internal { .. } => 500,
             Self::NoAddresses { .. }
             | Self::PeerUnreachable { .. }
@@ -299,11 +318,12 @@ impl Failure {
     #[must_use]
     pub fn proxy_error(&self) -> &'static str {
         match self {
-            Self::BadRoute(RouteError::MissingSlash { .. }) | Self::ShuttingDown => {
-                "proxy_internal_response"
-            }
+            Self::BadRoute(RouteError::MissingSlash { .. })
+            | Self::OwnOrigin { .. }
+            | Self::ShuttingDown => "proxy_internal_response",
             Self::BadRequest(_)
             | Self::BadRoute(_)
+            | Self::BadHost(_)
             | Self::RequestTimeout { .. }
             | Self::BodyTooLarge { .. } => "http_request_error",
             Self::HostNotAllowed { .. }
@@ -401,7 +421,7 @@ fn response_error(error: h1::Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::Route;
+    use crate::route::{Domain, Route};
 
     const PEER: &str = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5";
 
@@ -429,8 +449,11 @@ mod tests {
             (route(format!("/http/{PEER}/web")), 308, "proxy_internal_response", "slash"),
             (F::RequestTimeout { limit }, 408, "http_request_error", "within 10.5 s"),
             (F::BodyTooLarge { limit: 7 }, 413, "http_request_error", "7 bytes"),
-            (F::HostNotAllowed { host: "evil".into() }, 403, "http_request_denied", "'evil'"),
-            (F::OriginNotAllowed { origin: "http://evil".into() }, 403, "http_request_denied", "'http://evil'"),
+            (Domain::localhost().read("app.x.p2p.localhost").unwrap().unwrap_err().into(), 400, "http_request_error", "'x'"),
+            (F::OwnOrigin { location: "//app.peer/x".into() }, 307, "proxy_internal_response", "//app.peer/x"),
+            (F::HostNotAllowed { host: "evil".into() }, 421, "http_request_denied", "'evil'"),
+            (F::OriginNotAllowed { origin: Some("http://evil".into()) }, 403, "http_request_denied", "'http://evil'"),
+            (F::OriginNotAllowed { origin: None }, 403, "http_request_denied", "another origin"),
             (F::NotAllowed { peer: peer(), service: service.clone() }, 403, "http_request_denied", "service web"),
             (F::NoAddresses { peer: peer() }, 502, "destination_not_found", PEER),
             (F::PeerUnreachable { peer: peer(), reason: reason() }, 502, "destination_unavailable", "no luck"),
@@ -491,7 +514,7 @@ mod tests {
             assert_eq!(get("Cache-Control"), Some(b"no-store".to_vec()));
             assert_eq!(get("X-Content-Type-Options"), Some(b"nosniff".to_vec()));
             assert_eq!(fields.contains("Retry-After"), status == 503);
-            assert_eq!(fields.contains("Location"), status == 308);
+            assert_eq!(fields.contains("Location"), status / 100 == 3);
         }
     }
 

@@ -71,11 +71,13 @@ pub mod h1;
 pub mod rewrite;
 pub mod route;
 
+mod accept;
 mod admission;
 mod answer;
 mod arrival;
 mod behaviour;
 mod body;
+mod browser;
 mod client;
 mod coalescing;
 mod config;
@@ -115,6 +117,7 @@ pub use self::proxy::{GatewayBody, GatewayService};
 pub use self::{
     behaviour::HttpProxyBehaviour,
     body::Body,
+    browser::{AllowedOrigin, InvalidOrigin},
     client::Client,
     coalescing::Coalescing,
     config::Config,

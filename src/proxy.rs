@@ -6,6 +6,7 @@ mod drain;
 mod exchange;
 mod forward;
 mod gateway;
+mod hosts;
 mod local_client;
 #[cfg(feature = "tower")]
 mod service;

@@ -3,6 +3,7 @@
 mod added;
 mod host;
 mod scope;
+mod terms;
 mod via;
 
 use std::{
@@ -15,9 +16,11 @@ use libp2p_identity::PeerId;
 
 #[cfg(feature = "tower")]
 pub(crate) use self::scope::{is_peer_claim, may_be_trailer};
+pub(crate) use self::terms::Terms;
 use self::{
     added::Added,
     scope::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Nominated, ends_at_hop, own_field},
+    terms::grants_reading,
 };
 pub use self::{
     host::{HostPolicy, HostValue, InvalidHostValue},
@@ -292,6 +295,8 @@ impl<'a> RequestRewrite<'a> {
 pub struct ResponseRewrite<'a> {
     head: &'a ResponseHead,
     nominated: Nominated<'a>,
+    /// Whether the gateway says who may read the response, and not the service.
+    grants_reading: bool,
     added: Added<'a>,
 }
 
@@ -305,8 +310,16 @@ impl<'a> ResponseRewrite<'a> {
                 true => Nominated::default(),
                 false => Nominated::new(head.fields()),
             },
+            grants_reading: false,
             added: Added::default(),
         }
+    }
+
+    /// Adds what a gateway tells a browser about the response of a service.
+    #[must_use]
+    pub(crate) fn with_terms(mut self, terms: &Terms<'a>) -> Self {
+        self.grants_reading = terms.add(self.head, &mut self.added);
+        self
     }
 
     /// Appends this proxy to the `Via` of the response.
@@ -355,9 +368,8 @@ impl<'a> ResponseRewrite<'a> {
     }
 
     fn write_fields<'s>(&'s self, writer: &mut FieldWriter<'_, 's>) -> Result<(), Misuse> {
-        writer.pass(self.head.fields(), self.nominated.is_empty(), |entry| {
-            self.decide(entry)
-        })?;
+        let keeps_others = self.nominated.is_empty() && !self.grants_reading;
+        writer.pass(self.head.fields(), keeps_others, |entry| self.decide(entry))?;
         self.added.write(writer)
     }
 
@@ -366,6 +378,7 @@ impl<'a> ResponseRewrite<'a> {
         let drops = match field.kind() {
             kind if ends_at_hop(kind) => true,
             Kind::Extension if own_field(field.name()) == Some(PEER_FIELD) => true,
+            Kind::Other if self.grants_reading && grants_reading(field) => true,
             _ => self.nominated.contains(field),
         };
         if drops { Passed::Dropped } else { Passed::Kept }

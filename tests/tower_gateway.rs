@@ -23,7 +23,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use libp2p_http_proxy::{
-    Config, Gateway, GatewayBody, GatewayConfig, GatewayService, rewrite::ForwardedMode, tower,
+    Config, Gateway, GatewayBody, GatewayConfig, GatewayService, rewrite::ForwardedMode,
+    route::Domain, tower,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -88,7 +89,7 @@ impl Path {
 
     fn request(&self, target: &str) -> http::request::Builder {
         let uri = format!("{}{target}", self.prefix);
-        Request::builder().uri(uri).header("Host", "here.example")
+        Request::builder().uri(uri).header("Host", "here.localhost")
     }
 }
 
@@ -123,13 +124,17 @@ fn mirror() -> Router {
 async fn below_a_prefix_and_beside_an_api() {
     let path = Path::new(mirror()).await;
     let address = path.listen().await;
-    let (api, _) = exchange(address, "GET /api HTTP/1.1\nHost: x\nConnection: close\n\n").await;
+    let (api, _) = exchange(
+        address,
+        "GET /api HTTP/1.1\nHost: localhost\nConnection: close\n\n",
+    )
+    .await;
     assert!(
         api.starts_with("HTTP/1.1 200 OK") && api.ends_with("\r\n\r\napi"),
         "{api}"
     );
     let request = format!(
-        "POST /p2p{}/a%2Fb//../c?x=%zz HTTP/1.1\nHost: here.example\nConnection: X-Hop, close\nX-Hop: gone\n\
+        "POST /p2p{}/a%2Fb//../c?x=%zz HTTP/1.1\nHost: here.localhost\nConnection: X-Hop, close\nX-Hop: gone\n\
          X-Libp2p-Peer: spoof\nX-Forwarded-For: 1.2.3.4\nContent-Length: 4\n\nbody",
         path.prefix
     );
@@ -146,9 +151,9 @@ async fn below_a_prefix_and_beside_an_api() {
     );
     assert!(seen.starts_with("POST /a%2Fb//../c?x=%zz\n"), "{seen}");
     for line in [
-        "host: here.example\n",
+        "host: here.localhost\n",
         "x-forwarded-for: 127.0.0.1\n",
-        "x-forwarded-host: here.example\n",
+        "x-forwarded-host: here.localhost\n",
         "x-forwarded-proto: http\n",
         "content-length: 4\n",
         &format!("via: 1.1 gateway-{}\n", path.near.peer),
@@ -167,7 +172,7 @@ async fn a_missing_slash_redirects_below_any_prefix() {
     let path = Path::new(mirror()).await;
     let address = path.listen().await;
     let request = format!(
-        "GET /p2p{}?q=1 HTTP/1.1\nHost: x\nConnection: close\n\n",
+        "GET /p2p{}?q=1 HTTP/1.1\nHost: localhost\nConnection: close\n\n",
         path.prefix
     );
     let (answer, _) = exchange(address, &request).await;
@@ -195,7 +200,7 @@ async fn failures_are_pages_that_name_the_hop() {
         ),
     ] {
         let request = Request::get(&uri)
-            .header("Host", "x")
+            .header("Host", "localhost")
             .header("Accept", accept);
         let response = path.call(request.body(Empty::new()).expect("valid")).await;
         assert_eq!(response.status(), status, "{uri}");
@@ -222,11 +227,79 @@ async fn failures_are_pages_that_name_the_hop() {
 }
 
 #[tokio::test]
+async fn pages_of_services_are_not_pages_of_the_application() {
+    let path = Path::new(mirror()).await;
+    let page = path.request("/").header("Accept", "text/html");
+    let response = path.call(page.body(Empty::new()).expect("valid")).await;
+    assert_eq!(response.status(), 200);
+    let policy = response.headers()["content-security-policy"].to_str();
+    assert!(policy.is_ok_and(|policy| policy.starts_with("sandbox ")));
+    let other = path.request("/").header("Accept", "*/*");
+    let response = path.call(other.body(Empty::new()).expect("valid")).await;
+    assert!(!response.headers().contains_key("content-security-policy"));
+
+    for (name, value, status) in [
+        ("Host", "evil.example", 421),
+        ("Origin", "http://evil.example", 403),
+        ("Sec-Fetch-Site", "same-site", 403),
+    ] {
+        let mut request = path
+            .request("/")
+            .body(Empty::<Bytes>::new())
+            .expect("valid");
+        let headers = request.headers_mut();
+        headers.insert(name, HeaderValue::from_static(value));
+        assert_eq!(path.call(request).await.status(), status, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn hosts_of_services_reach_a_nested_gateway_where_the_server_passes_them_on() {
+    let config = GatewayConfig::default()
+        .with_allowed_origin("https://page.example".parse().expect("is an origin"));
+    let path = Path::with(mirror(), config).await;
+    let own = Domain::localhost().host_of(&path.origin.peer, &name("app"));
+    let own = own.expect("is a label");
+    let at = |host: &str, target: &str| Request::get(target).header("Host", host.to_owned());
+
+    let request = at(&own, "/x").body(Empty::<Bytes>::new()).expect("valid");
+    assert_eq!(path.call(request.clone()).await.status(), 421);
+
+    let gateway = path.gateway.clone().with_service_hosts();
+    let call = async |request| {
+        let called = gateway.clone().oneshot(request);
+        within(called).await.unwrap_or_else(|never| match never {})
+    };
+    let response = call(request).await;
+    assert_eq!(response.status(), 200);
+    let seen = response.collect().await.expect("is whole").to_bytes();
+    assert!(seen.starts_with(b"GET /x\n"), "{seen:?}");
+
+    let page = path.request("/x?y").header("Accept", "text/html");
+    let response = call(page.body(Empty::new()).expect("valid")).await;
+    assert_eq!(response.status(), 307);
+    assert_eq!(response.headers()["location"], format!("//{own}/x?y"));
+
+    let preflight = at(&own, "/")
+        .method("OPTIONS")
+        .header("Origin", "https://page.example")
+        .header("Access-Control-Request-Method", "PUT");
+    let response = call(preflight.body(Empty::new()).expect("valid")).await;
+    assert_eq!(response.status(), 204);
+    let headers = response.headers();
+    assert_eq!(headers["access-control-allow-methods"], "PUT");
+    assert_eq!(
+        headers["access-control-allow-origin"],
+        "https://page.example"
+    );
+}
+
+#[tokio::test]
 async fn requests_of_http_2_become_those_of_http_1() {
     let path = Path::new(mirror()).await;
     let request = Request::builder()
         .version(Version::HTTP_2)
-        .uri(format!("https://there.example{}/x?y", path.prefix))
+        .uri(format!("https://there.localhost{}/x?y", path.prefix))
         .header("cookie", "a=1")
         .header("cookie", "b=2")
         .body(Empty::<Bytes>::new());
@@ -240,7 +313,7 @@ async fn requests_of_http_2_become_those_of_http_1() {
     assert!(seen.starts_with("GET /x?y\n"), "{seen}");
     for line in [
         "cookie: a=1; b=2\n",
-        "host: there.example\n",
+        "host: there.localhost\n",
         "x-forwarded-for: unknown\n",
         "x-forwarded-proto: https\n",
     ] {
@@ -260,7 +333,7 @@ async fn a_gateway_for_one_service_keeps_paths_as_they_are() {
         .route("/api", get(async || "api"))
         .fallback_service(gateway);
     let request = Request::get("/static/app.js")
-        .header("Host", "x")
+        .header("Host", "localhost")
         .body(axum::body::Body::empty());
     let response = within(app.oneshot(request.expect("valid")))
         .await
@@ -325,7 +398,7 @@ async fn a_cut_response_does_not_look_complete() {
     let path = Path::new(app).await;
     let address = path.listen().await;
     let request = format!(
-        "GET /p2p{}/ HTTP/1.1\nHost: x\nConnection: close\n\n",
+        "GET /p2p{}/ HTTP/1.1\nHost: localhost\nConnection: close\n\n",
         path.prefix
     );
     let (answer, orderly) = exchange(address, &request).await;
@@ -355,7 +428,7 @@ async fn head_and_unknown_lengths_keep_their_framing() {
         ),
     ] {
         let request = format!(
-            "{method} /p2p{}{target} HTTP/1.1\nHost: x\nConnection: close\n\n",
+            "{method} /p2p{}{target} HTTP/1.1\nHost: localhost\nConnection: close\n\n",
             path.prefix
         );
         let (answer, _) = exchange(address, &request).await;

@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 
-use super::{Failure, accept::prefers_problem};
-use crate::h1::{Fields, ResponseHead, is_token};
+use super::Failure;
+use crate::{
+    accept::prefers_problem,
+    h1::{Fields, ResponseHead, is_token},
+};
 
 /// Bytes of a detail that a response carries, so that no error can make a page or a field large.
 const MAX_DETAIL: usize = 640;
@@ -42,6 +45,7 @@ impl Failure {
         let retry_after = self.retry_after().map(|seconds| seconds.to_string());
         let location = match self {
             Self::BadRoute(error) => error.location(),
+            Self::OwnOrigin { location } => Some(location.as_str()),
             _ => None,
         };
         let lines = [
@@ -168,7 +172,10 @@ mod tests {
         let failures = [
             Failure::HostNotAllowed { host: nasty.into() },
             Failure::OriginNotAllowed {
-                origin: nasty.into(),
+                origin: Some(nasty.into()),
+            },
+            Failure::OwnOrigin {
+                location: nasty.into(),
             },
             Failure::UpgradeFailed {
                 reason: nasty.into(),
@@ -196,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_problem_document_for_who_prefers_one() {
-        let failure = Failure::HostNotAllowed {
-            host: "a\"\\b".into(),
+        let failure = Failure::OriginNotAllowed {
+            origin: Some("a\"\\b".into()),
         };
         let page = failure.respond("p2p-gateway", Some(b"application/json"));
         assert_eq!(
@@ -207,8 +214,8 @@ mod tests {
         assert_eq!(
             str::from_utf8(&page.body).unwrap(),
             "{\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,\
-             \"detail\":\"this gateway does not answer for the host 'a\\\"\\\\b': \
-             use its own address, or add the host to its settings\",\"error\":\"http_request_denied\"}\n"
+             \"detail\":\"a page of 'a\\\"\\\\b' may not send this request through the gateway: open the address by itself, \
+             or add the page's origin to the settings\",\"error\":\"http_request_denied\"}\n"
         );
     }
 

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     answer::{answer, request_failure},
     error::{ExchangeError, Wait},
-    failure::Failure,
+    failure::{Failure, Page},
     h1::{
         self, Client, Fields, Framing, Length, RequestHead, ResponseHead, Sending, Server, Version,
     },
@@ -17,7 +17,7 @@ use crate::{
     lease::Seat,
     outgoing::may_retry,
     proxy::{access::Record, tunnel::tunnel},
-    rewrite::{RequestRewrite, ResponseRewrite, allowed_trailers},
+    rewrite::{RequestRewrite, ResponseRewrite, Terms, allowed_trailers},
     round_trip::{RoundTrip, RoundTripError},
     tunnel::Upgraded,
 };
@@ -50,14 +50,22 @@ pub(crate) trait Connect: Sync {
     }
 }
 
+/// A request, and who answers for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) head: &'a RequestHead,
+    /// The side that answers for failures, in `Proxy-Status`.
+    pub(crate) name: &'static str,
+    /// What is added to the response for a browser.
+    pub(crate) terms: Terms<'a>,
+}
+
 /// How a request is passed on.
 pub(crate) struct Passage<'a> {
-    pub(crate) head: &'a RequestHead,
+    pub(crate) asked: Asked<'a>,
     /// The target for the server.
     pub(crate) target: &'a str,
     pub(crate) rewrite: RequestRewrite<'a>,
-    /// The side that answers for failures, in `Proxy-Status`.
-    pub(crate) name: &'static str,
     /// What names this proxy in the `Via` of the response.
     pub(crate) pseudonym: &'a str,
 }
@@ -102,8 +110,7 @@ pub(crate) async fn pass(
     client.writer.retract();
     match ended {
         Ended::Failure(failure) => {
-            record.error = Some(failure.to_string());
-            refuse(&mut client, passage.head, passage.name, &failure, record).await;
+            refuse(&mut client, passage.asked, &failure, record).await;
         }
         Ended::Client(error) => {
             record.error = Some(describe(&error));
@@ -111,7 +118,7 @@ pub(crate) async fn pass(
                 return Some(client);
             }
             let failure = request_failure(&error)?;
-            refuse(&mut client, passage.head, passage.name, &failure, record).await;
+            refuse(&mut client, passage.asked, &failure, record).await;
         }
     }
     Some(client)
@@ -120,18 +127,31 @@ pub(crate) async fn pass(
 /// Answers with a failure, unless the response has begun: then it stays cut.
 pub(crate) async fn refuse(
     client: &mut Hop<Server>,
-    head: &RequestHead,
-    name: &'static str,
+    asked: Asked<'_>,
     failure: &Failure,
     record: &mut Record,
 ) {
     if client.writer.encoder().is_started() {
         return;
     }
-    record.status = failure.status();
-    let page = failure.respond(name, head.fields().get("Accept"));
-    let close = failure.must_close() || !client.reader.finish_buffered();
-    if let Err(error) = answer(&mut client.writer, &head.context(), &page, close).await {
+    record.error = Some(failure.to_string());
+    let page = failure.respond(asked.name, asked.head.fields().get("Accept"));
+    reply(client, asked, page, failure.must_close(), record).await;
+}
+
+/// Answers with a page.
+pub(crate) async fn reply(
+    client: &mut Hop<Server>,
+    asked: Asked<'_>,
+    mut page: Page,
+    close: bool,
+    record: &mut Record,
+) {
+    record.status = page.status;
+    asked.terms.add_to(&mut page.fields);
+    let close = close || !client.reader.finish_buffered();
+    let context = asked.head.context();
+    if let Err(error) = answer(&mut client.writer, &context, &page, close).await {
         record.error = Some(describe(&error));
     }
     record.bytes = client.writer.body_bytes();
@@ -143,7 +163,7 @@ async fn exchange<C: Connect>(
     connect: &C,
     record: &mut Record,
 ) -> Result<Done<C::Seat>, Ended> {
-    let context = passage.head.context();
+    let context = passage.asked.head.context();
     let offered = context.upgrade.then(|| passage.rewrite.upgrade()).flatten();
     let mut trip = RoundTrip::new(connect.half_close());
     let mut upstream = connect.connect(false).await?;
@@ -157,7 +177,7 @@ async fn exchange<C: Connect>(
             Err(RoundTripError::Response(error)) => {
                 // Body bytes that were moved on are gone, so only a request without any can be sent again.
                 let whole = upstream.hop.writer.body_bytes() == 0;
-                let again = whole && may_retry(&upstream.hop, passage.head.method());
+                let again = whole && may_retry(&upstream.hop, passage.asked.head.method());
                 if !(upstream.reused && again) {
                     return Err(Ended::Failure(response_failure(connect, error)));
                 }
@@ -189,7 +209,7 @@ fn send_head(
 ) -> Result<(), Failure> {
     let context = hop.writer.encode(|encoder, out| {
         let sending = Sending {
-            length: passage.head.declared_length(),
+            length: passage.asked.head.declared_length(),
             upgrade: offered,
             te_trailers: passage.rewrite.te_trailers(),
             ..Sending::default()
@@ -245,7 +265,7 @@ async fn pass_interim(
     head: &ResponseHead,
 ) -> Result<(), Ended> {
     // RFC 9110 section 15.2: HTTP/1.0 has no interim responses.
-    if passage.head.version() == Version::Http10 {
+    if passage.asked.head.version() == Version::Http10 {
         return Ok(());
     }
     let rewrite = ResponseRewrite::new(head).with_via(passage.pseudonym);
@@ -270,7 +290,7 @@ async fn pass_switch(
         let reason = "the server switched to a protocol that was not offered".to_owned();
         return Err(Failure::UpgradeFailed { reason }.into());
     };
-    let context = passage.head.context();
+    let context = passage.asked.head.context();
     let written = client.writer.encode(|encoder, out| {
         let sending = Sending {
             upgrade: Some(granted),
@@ -292,8 +312,10 @@ async fn pass_response(
     server: &mut Hop<Client>,
     trip: &mut RoundTrip,
 ) -> Result<(), Ended> {
-    let rewrite = ResponseRewrite::new(head).with_via(passage.pseudonym);
-    let context = passage.head.context();
+    let rewrite = ResponseRewrite::new(head)
+        .with_terms(&passage.asked.terms)
+        .with_via(passage.pseudonym);
+    let context = passage.asked.head.context();
     let length = match server.reader.decoder().framing() {
         // The end of a stream says too little: a cut body must not look complete on the next hop.
         Framing::UntilClose => Length::Chunked,

@@ -19,12 +19,12 @@ use crate::{
         access::Record,
         downstream::{Answer, End, serve},
         drain::Drain,
-        exchange::{Passage, pass, refuse},
+        exchange::{Asked, Passage, pass, refuse},
         target::Target,
         to_server::{Connections, ToServer},
     },
     requests::Requests,
-    rewrite::{HostPolicy, RequestRewrite, is_loop, origin_form},
+    rewrite::{HostPolicy, RequestRewrite, Terms, is_loop, origin_form},
     service::{Protocol, ServiceName},
     services::Service,
     shared::Shared,
@@ -227,24 +227,27 @@ impl Site {
         let (service, peer) = (stream.service.name.clone(), stream.link.peer);
         let mut record = Record::new();
         record.remote = Some((peer, Protocol::Service(service.clone())));
+        let asked = Asked {
+            head: &head,
+            name: NAME,
+            terms: Terms::default(),
+        };
         let left = match self.check(service, peer, &head) {
             Ok(target) => {
                 let passage = Passage {
-                    head: &head,
+                    asked,
                     target: &target,
                     rewrite: RequestRewrite::new(&head)
                         .with_peer_text(&stream.peer)
                         .with_host(&self.config.host, self.connections.target().host())
                         .with_via(&self.pseudonym),
-                    name: NAME,
                     pseudonym: &self.pseudonym,
                 };
                 let connect = ToServer(Arc::clone(&self.connections));
                 pass(hop, &passage, &connect, &mut record).await
             }
             Err(failure) => {
-                record.error = Some(failure.to_string());
-                refuse(&mut hop, &head, NAME, &failure, &mut record).await;
+                refuse(&mut hop, asked, &failure, &mut record).await;
                 Some(hop)
             }
         };

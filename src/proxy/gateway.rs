@@ -10,6 +10,7 @@ use crate::{
     client::Client,
     proxy::{
         drain::Drain,
+        hosts::Hosts,
         local_client::LocalClient,
         settings::{GatewayConfig, Settings},
     },
@@ -36,6 +37,7 @@ impl Gateway {
         Self {
             settings: Settings {
                 client,
+                hosts: Hosts::new(&config.domains),
                 config,
                 pseudonym: format!("gateway-{local_peer}"),
                 only: None,
@@ -60,11 +62,13 @@ impl Gateway {
     ///
     /// The listener failed for good. Having no room for another connection is not that: it is tried again.
     pub async fn serve(
-        self,
+        mut self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let host = HostValue::from(listener.local_addr()?);
+        let address = listener.local_addr()?;
+        self.settings.hosts.any_address = !address.ip().is_loopback();
+        let host = HostValue::from(address);
         let settings = Arc::new(self.settings);
         let room = Arc::new(Semaphore::new(settings.config.max_clients));
         let mut clients = Drain::default();

@@ -13,8 +13,8 @@ use crate::{
     proxy::{
         access::Record,
         downstream::{Answer, End, serve},
-        exchange::{Passage, pass, refuse},
-        settings::Settings,
+        exchange::{Asked, Passage, pass, refuse, reply},
+        settings::{Routed, Settings, Turn},
         socket::TcpSocket,
     },
     rewrite::{HostPolicy, HostValue, RequestRewrite},
@@ -72,24 +72,32 @@ impl LocalClient {
 impl Answer for LocalClient {
     async fn answer(&mut self, mut hop: Hop<Server>, head: RequestHead) -> Option<Hop<Server>> {
         let mut record = Record::new();
-        let left = match self.settings.route(&head) {
-            Ok((to, target)) => {
+        let Routed { terms, turn } = self.settings.route(&head);
+        let asked = Asked {
+            head: &head,
+            name: NAME,
+            terms,
+        };
+        let left = match turn {
+            Ok(Turn::Pass(to, target)) => {
                 record.remote = Some((to.peer, to.protocol.clone()));
                 let passage = Passage {
-                    head: &head,
+                    asked,
                     target: &target,
                     rewrite: RequestRewrite::new(&head)
                         .with_host(&HostPolicy::Preserve, &self.host)
                         .with_forwarded_text(self.settings.config.forwarded, &self.address, "http")
                         .with_via(&self.settings.pseudonym),
-                    name: NAME,
                     pseudonym: &self.settings.pseudonym,
                 };
                 pass(hop, &passage, &to, &mut record).await
             }
+            Ok(Turn::Answer(page)) => {
+                reply(&mut hop, asked, page, false, &mut record).await;
+                Some(hop)
+            }
             Err(failure) => {
-                record.error = Some(failure.to_string());
-                refuse(&mut hop, &head, NAME, &failure, &mut record).await;
+                refuse(&mut hop, asked, &failure, &mut record).await;
                 Some(hop)
             }
         };
@@ -138,7 +146,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        GatewayConfig, client::Client, config::Config, rewrite::client_text, shared::Shared,
+        GatewayConfig, client::Client, config::Config, proxy::hosts::Hosts, rewrite::client_text,
+        shared::Shared,
     };
 
     /// Thousands of clients are idle most of the time, and each holds the future that serves it.
@@ -153,6 +162,7 @@ mod tests {
                 config: GatewayConfig::default(),
                 pseudonym: "gateway".to_owned(),
                 only: None,
+                hosts: Hosts::new(&[]),
             }),
             address: client_text(address.ip()),
             host: HostValue::from(address),

@@ -22,7 +22,7 @@ use crate::{
     config::Config,
     error::ExchangeError,
     event::OutboundFailure,
-    failure::Failure,
+    failure::{Failure, Page},
     h1::{Error, Length, RequestHead, ResponseHead, Server},
     hop::Hop,
     message::{Request, Response, Switch},
@@ -31,11 +31,11 @@ use crate::{
         access::Record,
         exchange::{describe, response_failure},
         gateway::Gateway,
-        settings::Settings,
+        settings::{Routed, Settings, Turn},
         to_peer::ToPeer,
         tunnel::tunnel,
     },
-    rewrite::{HostPolicy, HostValue, RequestRewrite, ResponseRewrite, client_text},
+    rewrite::{HostPolicy, HostValue, RequestRewrite, ResponseRewrite, Terms, client_text},
     route::RouteError,
     tower::{BoxError, HyperTransport, convert},
     tunnel::Upgraded,
@@ -76,10 +76,22 @@ pub struct GatewayService {
     client_address: Option<ClientAddress>,
 }
 
+/// Where a request goes.
+struct Way<'a> {
+    head: &'a RequestHead,
+    to: ToPeer,
+    /// The target for the service.
+    target: &'a str,
+    terms: Terms<'a>,
+}
+
 impl Gateway {
     /// The gateway as a service for an HTTP server that the application already has.
     #[must_use]
-    pub fn into_service(self) -> GatewayService {
+    pub fn into_service(mut self) -> GatewayService {
+        // Which clients reach the server, only it knows.
+        self.settings.hosts.any_address = true;
+        self.settings.hosts.services = false;
         GatewayService {
             settings: Arc::new(self.settings),
             host: "localhost".parse().expect("is a host"),
@@ -106,6 +118,17 @@ impl GatewayService {
     #[must_use]
     pub fn with_https(mut self) -> Self {
         self.scheme = "https";
+        self
+    }
+
+    /// Takes requests to the hosts of services ([`Domain`](crate::route::Domain)), too, whatever their path: the server
+    /// passes them on without taking a prefix off. Then pages of services are opened there, each in an origin of its own.
+    ///
+    /// Default: off, and requests to these hosts are refused. Pages of services are then put into a sandbox, or they could
+    /// act as pages of the application.
+    #[must_use]
+    pub fn with_service_hosts(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).hosts.services = true;
         self
     }
 
@@ -148,25 +171,78 @@ where
                 method: parts.method.to_string(),
                 path: convert::target(&parts.uri).to_owned(),
             };
-            let accept = parts.headers.get(header::ACCEPT).cloned();
-            Ok(match this.pass(parts, body, &mut log.record).await {
-                Ok((response, body)) => {
-                    log.record.status = response.status().as_u16();
-                    response.map(|()| GatewayBody::passed(body, log))
+            let limits = this.settings.client.config().limits();
+            let head = match convert::request_head(&parts, limits) {
+                Ok(head) => head,
+                Err(error) => {
+                    let accept = parts.headers.get(header::ACCEPT);
+                    let failure = Failure::BadRequest(error);
+                    let page = failure.respond(NAME, accept.map(HeaderValue::as_bytes));
+                    log.record.error = Some(failure.to_string());
+                    return Ok(answer(page, log));
                 }
-                Err(failure) => refusal(&failure, accept.as_ref(), log),
-            })
+            };
+            Ok(this.answer(&head, parts, body, log).await)
         })
     }
 }
 
 impl GatewayService {
+    /// Answers a request that could be read.
+    async fn answer<B>(
+        &self,
+        head: &RequestHead,
+        parts: Parts,
+        body: B,
+        mut log: Log,
+    ) -> http::Response<GatewayBody>
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let Routed { terms, turn } = self.settings.route(head);
+        let passed = match turn {
+            Ok(Turn::Pass(to, target)) => {
+                log.record.remote = Some((to.peer, to.protocol.clone()));
+                let way = Way {
+                    head,
+                    to,
+                    target: &target,
+                    terms,
+                };
+                self.pass(way, parts, body).await
+            }
+            Ok(Turn::Answer(mut page)) => {
+                terms.add_to(&mut page.fields);
+                return answer(page, log);
+            }
+            Err(failure) => Err(failure),
+        };
+        match passed {
+            Ok((response, body)) => {
+                log.record.status = response.status().as_u16();
+                response.map(|()| GatewayBody::passed(body, log))
+            }
+            Err(failure) => {
+                log.record.error = Some(failure.to_string());
+                let mut page = failure.respond(NAME, head.fields().get("Accept"));
+                if let Failure::BadRoute(RouteError::MissingSlash { location }) = &failure {
+                    // Relative, as the server may have taken a prefix off that nobody here knows.
+                    let _refused = page.fields.set("Location", relative(location));
+                }
+                terms.add_to(&mut page.fields);
+                answer(page, log)
+            }
+        }
+    }
+
     /// Sends a request on, and gives the response and what its body is.
     async fn pass<B>(
         &self,
+        way: Way<'_>,
         mut parts: Parts,
         body: B,
-        record: &mut Record,
     ) -> Result<(http::Response<()>, Body), Failure>
     where
         B: http_body::Body + Send + 'static,
@@ -174,18 +250,20 @@ impl GatewayService {
         B::Error: Into<BoxError>,
     {
         let settings = &*self.settings;
-        let limits = settings.client.config().limits();
-        let head = convert::request_head(&parts, limits).map_err(Failure::BadRequest)?;
-        let (to, target) = settings.route(&head)?;
-        record.remote = Some((to.peer, to.protocol.clone()));
+        let Way {
+            head,
+            to,
+            target,
+            terms,
+        } = way;
         let find = self.client_address.as_ref();
         let address = find.and_then(|find| find(&parts)).map(client_text);
         let client = address.as_deref().unwrap_or(b"unknown");
-        let rewrite = RequestRewrite::new(&head)
+        let rewrite = RequestRewrite::new(head)
             .with_host(&HostPolicy::Preserve, &self.host)
             .with_forwarded_text(settings.config.forwarded, client, self.scheme)
             .with_via(&settings.pseudonym);
-        let outgoing = outgoing(&head, &target, &rewrite)?;
+        let outgoing = outgoing(head, target, &rewrite)?;
         let length = convert::request_length(&body, &parts);
         let payload = convert::payload(body, length);
         // A stream can be had of hyper only.
@@ -202,12 +280,18 @@ impl GatewayService {
             },
             None => to.send(outgoing, payload).await?,
         };
-        Ok((self.answer(&response.head)?, response.body))
+        Ok((self.response(&response.head, &terms)?, response.body))
     }
 
     /// The head of a response, as the client gets it.
-    fn answer(&self, head: &ResponseHead) -> Result<http::Response<()>, Failure> {
-        let rewrite = ResponseRewrite::new(head).with_via(&self.settings.pseudonym);
+    fn response(
+        &self,
+        head: &ResponseHead,
+        terms: &Terms<'_>,
+    ) -> Result<http::Response<()>, Failure> {
+        let rewrite = ResponseRewrite::new(head)
+            .with_terms(terms)
+            .with_via(&self.settings.pseudonym);
         let answer = convert::response_parts(head, rewrite.fields());
         let mut answer = answer.map_err(Failure::InvalidResponse)?;
         if let Length::Known(length) = head.declared_length() {
@@ -224,7 +308,7 @@ impl GatewayService {
         let granted = granted.ok_or_else(|| Failure::UpgradeFailed {
             reason: "the server switched to a protocol that was not offered".to_owned(),
         })?;
-        let mut answer = self.answer(head)?;
+        let mut answer = self.response(head, &Terms::default())?;
         let headers = answer.headers_mut();
         headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -305,19 +389,9 @@ fn spawn_tunnel(switch: OnUpgrade, far: Upgraded, config: &Arc<Config>) -> Resul
     Ok(())
 }
 
-/// The answer to a request that could not be passed on.
-fn refusal(
-    failure: &Failure,
-    accept: Option<&HeaderValue>,
-    mut log: Log,
-) -> http::Response<GatewayBody> {
-    let mut page = failure.respond(NAME, accept.map(HeaderValue::as_bytes));
-    if let Failure::BadRoute(RouteError::MissingSlash { location }) = failure {
-        // Relative, as the server may have taken a prefix off that nobody here knows.
-        let _refused = page.fields.set("Location", relative(location));
-    }
+/// An answer of the gateway's own.
+fn answer(page: Page, mut log: Log) -> http::Response<GatewayBody> {
     log.record.status = page.status;
-    log.record.error = Some(failure.to_string());
     let mut answer = http::Response::new(GatewayBody::page(page.body, log));
     // A page has the status and the fields of this crate.
     *answer.status_mut() = StatusCode::from_u16(page.status).unwrap_or_default();

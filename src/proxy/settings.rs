@@ -5,18 +5,24 @@ use std::{borrow::Cow, time::Duration};
 use libp2p_identity::PeerId;
 
 use crate::{
+    browser::{AllowedOrigin, Fetch, allows, preflight},
     client::Client,
-    failure::Failure,
+    failure::{Failure, Page},
     h1::RequestHead,
-    proxy::to_peer::ToPeer,
-    rewrite::{ForwardedMode, is_loop, origin_form},
-    route::Route,
+    proxy::{
+        hosts::{Hosts, Place, authority, misdirected, split_port},
+        to_peer::ToPeer,
+    },
+    rewrite::{ForwardedMode, Terms, is_loop, origin_form},
+    route::{Domain, Route},
     service::Protocol,
 };
 
 /// Settings of a [`Gateway`](crate::Gateway).
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
+    pub(super) domains: Vec<Domain>,
+    pub(super) origins: Vec<AllowedOrigin>,
     pub(super) forwarded: ForwardedMode,
     pub(super) half_closed_clients: bool,
     pub(super) max_clients: usize,
@@ -26,6 +32,8 @@ pub struct GatewayConfig {
 impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
+            domains: Vec::new(),
+            origins: Vec::new(),
             forwarded: ForwardedMode::default(),
             half_closed_clients: false,
             max_clients: 16_384,
@@ -35,6 +43,30 @@ impl Default for GatewayConfig {
 }
 
 impl GatewayConfig {
+    /// Answers for a host name, too, and for the hosts of services below it ([`Domain::host_of`]). Repeatable. Default:
+    /// `localhost`, which cannot be taken away, and everything below it.
+    ///
+    /// Requests for other names are refused with 421, so that nobody reaches the gateway through a name that they made
+    /// point to it (DNS rebinding). The addresses of the machine are answered for where the listener is not bound to the
+    /// loopback interface.
+    #[must_use]
+    pub fn with_domain(mut self, domain: Domain) -> Self {
+        self.domains.push(domain);
+        self
+    }
+
+    /// Lets the pages of another origin use the gateway and its services from within a browser. Repeatable. Default: none,
+    /// so that what a browser sends for a page of another origin is refused with 403, unless it opens a page by itself,
+    /// as a link does.
+    ///
+    /// Their requests get the fields of [CORS](https://fetch.spec.whatwg.org/#http-cors-protocol), and preflights are
+    /// answered by the gateway. Browsers send no cookies with them.
+    #[must_use]
+    pub fn with_allowed_origin(mut self, origin: AllowedOrigin) -> Self {
+        self.origins.push(origin);
+        self
+    }
+
     /// What becomes of `X-Forwarded-For`, `-Host` and `-Proto`. Default: [`ForwardedMode::Replace`].
     #[must_use]
     pub fn with_forwarded(mut self, mode: ForwardedMode) -> Self {
@@ -72,27 +104,79 @@ pub(super) struct Settings {
     pub(super) client: Client,
     pub(super) config: GatewayConfig,
     pub(super) pseudonym: String,
-    /// Where every request goes, if not by its path.
+    /// Where every request goes, if not by its host or path.
     pub(super) only: Option<(PeerId, Protocol)>,
+    pub(super) hosts: Hosts,
+}
+
+/// What is to become of a request.
+pub(super) struct Routed<'a> {
+    /// What is added to the response, whoever gives it.
+    pub(super) terms: Terms<'a>,
+    pub(super) turn: Result<Turn<'a>, Failure>,
+}
+
+/// Who gives the response to a request.
+pub(super) enum Turn<'a> {
+    /// A service, which is to get this target.
+    Pass(ToPeer, Cow<'a, str>),
+    /// The gateway.
+    Answer(Page),
 }
 
 impl Settings {
-    /// Where a request goes, and its target there.
-    pub(super) fn route<'a>(
-        &self,
-        head: &'a RequestHead,
-    ) -> Result<(ToPeer, Cow<'a, str>), Failure> {
+    /// Decides about a request.
+    pub(super) fn route<'a>(&self, head: &'a RequestHead) -> Routed<'a> {
+        let mut terms = Terms::default();
+        let turn = self.turn(head, &mut terms);
+        Routed { terms, turn }
+    }
+
+    fn turn<'a>(&self, head: &'a RequestHead, terms: &mut Terms<'a>) -> Result<Turn<'a>, Failure> {
         if is_loop(head, &self.pseudonym) {
             return Err(Failure::LoopDetected);
         }
-        let (peer, protocol, target) = match &self.only {
-            Some((peer, protocol)) => {
+        let authority = authority(head);
+        let place = match authority {
+            Some(authority) => self.hosts.find(authority)?,
+            None => Place::Gateway(None),
+        };
+        let fetch = Fetch::of(head);
+        if fetch.is_foreign(authority.map(str::as_bytes)) && !fetch.opens_page(head.method()) {
+            let origin = fetch.origin;
+            if !allows(&self.config.origins, &fetch) {
+                let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
+                return Err(Failure::OriginNotAllowed { origin });
+            }
+            terms.reader = origin;
+            if let Some(page) = preflight(head, &fetch) {
+                return Ok(Turn::Answer(page));
+            }
+        }
+        let (peer, protocol, target) = match (place, &self.only) {
+            (Place::Gateway(_), Some((peer, protocol))) => {
                 let target = origin_form(head.method(), head.target())?;
                 (*peer, protocol.clone(), target)
             }
-            None => {
+            (Place::Gateway(domain), None) => {
                 let route = Route::parse(head.target())?;
+                if fetch.runs_scripts() {
+                    match own_origin(&route, domain, authority) {
+                        Some(location) => return Err(Failure::OwnOrigin { location }),
+                        None => terms.sandboxed = true,
+                    }
+                }
                 (route.peer, route.protocol, Cow::Borrowed(route.target))
+            }
+            (Place::Service(peer, service), only) => {
+                let protocol = Protocol::Service(service);
+                if only
+                    .as_ref()
+                    .is_some_and(|only| *only != (peer, protocol.clone()))
+                {
+                    return Err(misdirected(authority.unwrap_or_default()));
+                }
+                (peer, protocol, origin_form(head.method(), head.target())?)
             }
         };
         let to = ToPeer {
@@ -100,6 +184,22 @@ impl Settings {
             peer,
             protocol,
         };
-        Ok((to, target))
+        Ok(Turn::Pass(to, target))
     }
+}
+
+/// Where a page of a service is to be opened instead of at its path on the gateway, if it has a host of its own below
+/// `domain`.
+fn own_origin(
+    route: &Route<'_>,
+    domain: Option<&Domain>,
+    authority: Option<&str>,
+) -> Option<String> {
+    let Protocol::Service(name) = &route.protocol else {
+        return None;
+    };
+    let host = domain?.host_of(&route.peer, name)?;
+    let (_, port) = split_port(authority?);
+    // Without a scheme: that of the request stays, and TLS may end in front of the gateway.
+    Some(format!("//{host}{port}{}", route.target))
 }

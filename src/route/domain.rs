@@ -75,7 +75,7 @@ impl Domain {
     }
 
     /// The labels of `host`, with or without a port, in front of this domain.
-    pub(super) fn labels_of<'h>(&self, host: &'h str) -> Option<&'h str> {
+    pub(crate) fn labels_of<'h>(&self, host: &'h str) -> Option<&'h str> {
         labels_before(without_port(host), &self.0)
     }
 }

@@ -6,6 +6,9 @@
     reason = "every test file uses its own part"
 )]
 
+#[cfg(feature = "tokio")]
+pub mod path;
+
 use std::time::Duration;
 
 use futures::StreamExt;

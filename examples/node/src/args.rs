@@ -13,6 +13,10 @@ use libp2p_http_proxy::{ServiceName, Target};
 
 use crate::{address::PeerAddress, logging};
 
+mod web;
+
+pub(crate) use self::web::WebArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   See it work, in one command:
@@ -24,8 +28,10 @@ Examples:
   Open it on another machine; the address is a `listening` line of `serve`:
       p2p-http gateway --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
       curl http://127.0.0.1:8080/http/12D3…/app/
+  A browser that opens this address is sent on to the application's own host,
+  http://app.k51….p2p.localhost:8080/, as if it were a site of its own.
 
-  The same on a port of its own, for applications whose links begin with /:
+  The same on a port of its own, for clients that know neither paths nor such hosts:
       p2p-http forward --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3… --name app
 
 Output:
@@ -33,7 +39,8 @@ Output:
       peer PEER                           who this node is
       listening MULTIADDR/p2p/PEER        where peers reach it, to paste after --peer
       service NAME -> TARGET              what it offers, and who answers
-      gateway http://IP:PORT              where requests /http/PEER/NAME/… go
+      host NAME HOST                      where the service is on a gateway, before its :PORT
+      gateway http://IP:PORT              where requests /http/PEER/NAME/… and to hosts go
       forward http://IP:PORT -> PEER NAME one service on a port of its own
       ready                               all of this works from here on
   Standard error is the log, with one line for each request.
@@ -121,17 +128,26 @@ Examples:
 
     /// Open the applications of peers: http://127.0.0.1:8080/http/PEER/NAME/
     #[command(after_long_help = "\
+Every service has a host of its own, and with it an origin of its own in a browser:
+      http://NAME.PEER.p2p.localhost:8080/…
+PEER is the peer id as a CID in base36 (k51…); `serve` prints the host. NAME has to be of the form
+of a host name: a-z, 0-9 and -. Browsers and curl know that such hosts are this machine; other
+clients may have to be told, or use a path.
+
 The gateway answers these paths; path and query go to the application as they came:
       /http/PEER/NAME/…            the service NAME of PEER
       /http/proxy/PEER/NAME/…      the same
       /p2p/PEER/http/…             as kubo has it, protocol /http
       /p2p/PEER/x/NAME/http/…      as kubo has it, protocol /x/NAME/http
 PEER is a peer id in base58 (12D3…, Qm…) or as a CID in base32 or base36 (k51…).
-WebSockets go through.
+Browsers that open a page by its path are redirected to the service's host; pages of services that
+have none, for their names, are shown in a sandbox. WebSockets go through.
 
 A failure is answered with a status, a Proxy-Status field and a text that say which hop failed:
       400  the request or its path is wrong
-      403  the peer does not let this node use the service
+      403  the peer does not let this node use the service, or a browser asks for a page of another
+           origin that may not (--allow-origin)
+      421  the host is none of this gateway's (--domain)
       502  the peer, its service or its server does not answer
       503  too much at once; try again
       504  it took too long
@@ -144,9 +160,10 @@ Examples:
 
     /// Open one application of one peer on a port of its own: http://127.0.0.1:9000/
     #[command(after_long_help = "\
-For applications whose links begin with / and so do not work under a gateway's path, and for
-clients that take a host and a port but no path. The application sees the same requests as
-through a gateway.
+For clients that take a host and a port but no path, and cannot resolve NAME.PEER.p2p.localhost. The
+application sees the same requests as through a gateway. Browsers share cookies between all ports of
+a host: open applications that must not see each other's at their own hosts, as
+http://NAME.PEER.p2p.localhost:9000/, which works here as well.
 
 Example:
   p2p-http forward --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3… --name app --listen 127.0.0.1:9000
@@ -254,6 +271,9 @@ pub(crate) struct GatewayArgs {
     /// Example: --peer /dns/example.com/udp/4001/quic-v1/p2p/12D3…
     #[arg(long = "peer", value_name = "MULTIADDR")]
     pub(crate) peers: Vec<PeerAddress>,
+
+    #[command(flatten)]
+    pub(crate) web: WebArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -283,6 +303,9 @@ pub(crate) struct ForwardArgs {
         value_parser = http_address
     )]
     pub(crate) listen: SocketAddr,
+
+    #[command(flatten)]
+    pub(crate) web: WebArgs,
 }
 
 impl ForwardArgs {
@@ -423,6 +446,7 @@ mod tests {
             "demo --listen 127.0.0.1:0 --log debug",
             "gateway",
             "gateway --listen [::1]:0 --drain 0 --identity k",
+            "gateway --domain example.com --domain p2p.example.org --allow-origin https://a --allow-origin *",
             "--identity k gateway",
             &format!(
                 "gateway --peer /ip4/127.0.0.1/tcp/1/p2p/{PEER} --peer /dns/h/tcp/1/p2p/{OTHER}"
@@ -460,6 +484,11 @@ mod tests {
             ),
             ("gateway --listen localhost", "127.0.0.1:8080"),
             ("gateway --peer /ip4/127.0.0.1/tcp/1", "/p2p/PEER"),
+            ("gateway --domain http://example.com", "http://example.com"),
+            (
+                "gateway --allow-origin example.com",
+                "'example.com' is not an origin",
+            ),
             ("forward --name a", "--peer"),
             (&format!("forward --name a {two_peers}"), "different peers"),
             ("demo --check --listen 127.0.0.1:1", "--listen"),

@@ -8,13 +8,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use libp2p::{PeerId, identity::Keypair};
-use libp2p_http_proxy::{Forward, ForwardConfig, ServiceName, Target};
+use libp2p_http_proxy::{Forward, ForwardConfig, ServiceName, Target, route::Domain};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     address::PeerAddress,
-    args::{Common, DemoArgs},
+    args::{Common, DemoArgs, WebArgs},
     demo::app::App,
     gateway,
     output::{self, Fact},
@@ -34,7 +34,7 @@ const SERVICE: &str = "demo";
 /// Where people look first.
 const USUAL_PORT: u16 = 8080;
 
-/// Each feature of the application with its place below the page.
+/// Each feature of the application with its place on its host.
 const FEATURES: [(&str, &str); 7] = [
     ("page", ""),
     ("guestbook", "guestbook"),
@@ -50,6 +50,8 @@ const FEATURES: [(&str, &str); 7] = [
 struct Site {
     /// The port of the gateway.
     gateway: SocketAddr,
+    /// The host of the application there.
+    host: String,
     /// The port that belongs to the application alone.
     forward: SocketAddr,
     /// The peer that offers the application.
@@ -64,9 +66,10 @@ impl Site {
         format!("/http/{}/{SERVICE}/{rest}", self.origin)
     }
 
+    /// The URL of a feature, for a browser.
     fn url(&self, feature: &str, rest: &str) -> String {
         let scheme = if feature == "echo" { "ws" } else { "http" };
-        format!("{scheme}://{}{}", self.gateway, self.path(rest))
+        format!("{scheme}://{}:{}/{rest}", self.host, self.gateway.port())
     }
 }
 
@@ -175,7 +178,7 @@ async fn start_origin(
         forward.serve(requests, asked).await;
         Ok(())
     });
-    output::print(&Fact::Service(&name, &target));
+    output::print_service(&peer, &name, &target);
     Ok((node, PeerAddress { peer, address }))
 }
 
@@ -194,16 +197,21 @@ async fn start_gateway(
 
     let (listener, address) = bind(args)?;
     output::print(&Fact::Gateway(address));
-    let all = gateway::of_node(&mut node, common.drain);
+    let all = gateway::of_node(&mut node, common.drain, &WebArgs::default());
     gateway::spawn(tasks, all, listener, shutdown);
 
     let (listener, forward) = gateway::bind((Ipv4Addr::LOCALHOST, 0).into())?;
     output::print(&Fact::Forward(forward, peer, &name));
-    let one = gateway::of_node(&mut node, common.drain).for_service(peer, name);
+    let one = gateway::of_node(&mut node, common.drain, &WebArgs::default());
+    let one = one.for_service(peer, name.clone());
     gateway::spawn(tasks, one, listener, shutdown);
 
+    let host = Domain::localhost()
+        .host_of(&peer, &name)
+        .context("the service of the demo has no host")?;
     let site = Site {
         gateway: address,
+        host,
         forward,
         origin: peer,
         caller: node.peer(),
@@ -252,13 +260,18 @@ mod tests {
     fn urls_name_the_peer_and_the_service() {
         let site = Site {
             gateway: "127.0.0.1:8080".parse().unwrap(),
+            host: "demo.k51.p2p.localhost".to_owned(),
             forward: "127.0.0.1:9000".parse().unwrap(),
             origin: PeerId::random(),
             caller: PeerId::random(),
         };
-        let base = format!("127.0.0.1:8080/http/{}/demo/", site.origin);
-        assert_eq!(site.url("page", ""), format!("http://{base}"));
-        assert_eq!(site.url("echo", "echo"), format!("ws://{base}echo"));
+        let base = "demo.k51.p2p.localhost:8080";
+        assert_eq!(site.url("page", ""), format!("http://{base}/"));
+        assert_eq!(site.url("echo", "echo"), format!("ws://{base}/echo"));
+        assert_eq!(
+            site.path("echo"),
+            format!("/http/{}/demo/echo", site.origin)
+        );
     }
 
     #[tokio::test]

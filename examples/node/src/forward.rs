@@ -23,7 +23,8 @@ pub(crate) async fn run(args: ForwardArgs, common: &Common) -> Result<()> {
     let mut node = Node::new(identity::obtain(common.identity.as_deref())?)?;
     gateway::know_peers(&mut node, args.peers);
     let (listener, address) = gateway::bind(args.listen)?;
-    let service = gateway::of_node(&mut node, common.drain).for_service(peer, args.name.clone());
+    let all = gateway::of_node(&mut node, common.drain, &args.web);
+    let service = all.for_service(peer, args.name.clone());
     let mut tasks = Tasks::new();
     gateway::spawn(&mut tasks, service, listener, &shutdown);
     output::print(&Fact::Forward(address, peer, &args.name));

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     address::PeerAddress,
-    args::{Common, GatewayArgs},
+    args::{Common, GatewayArgs, WebArgs},
     identity,
     output::{self, Fact},
     shutdown::{self, Tasks},
@@ -30,7 +30,7 @@ pub(crate) async fn run(args: GatewayArgs, common: &Common) -> Result<()> {
     let mut node = Node::new(identity::obtain(common.identity.as_deref())?)?;
     know_peers(&mut node, args.peers);
     let (listener, address) = bind(args.listen)?;
-    let gateway = of_node(&mut node, common.drain);
+    let gateway = of_node(&mut node, common.drain, &args.web);
     let mut tasks = Tasks::new();
     spawn(&mut tasks, gateway, listener, &shutdown);
     output::print(&Fact::Gateway(address));
@@ -49,9 +49,9 @@ pub(crate) fn know_peers(node: &mut Node, peers: Vec<PeerAddress>) {
 }
 
 /// A gateway that sends its requests through this node.
-pub(crate) fn of_node(node: &mut Node, drain: Duration) -> Gateway {
+pub(crate) fn of_node(node: &mut Node, drain: Duration, web: &WebArgs) -> Gateway {
     let peer = node.peer();
-    let config = GatewayConfig::default().with_drain_timeout(drain);
+    let config = web.apply(GatewayConfig::default().with_drain_timeout(drain));
     Gateway::new(node.http().client(), peer, config)
 }
 

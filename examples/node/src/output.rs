@@ -7,7 +7,7 @@ use std::{
 };
 
 use libp2p::{Multiaddr, PeerId};
-use libp2p_http_proxy::{ServiceName, Target};
+use libp2p_http_proxy::{ServiceName, Target, route::Domain};
 
 /// One line of standard output. Later versions add kinds of lines, and change none.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) enum Fact<'a> {
     Listening(&'a Multiaddr),
     /// What this node offers, and who answers.
     Service(&'a ServiceName, &'a Target),
+    /// Where a service is on every gateway, if its name can be part of a host.
+    Host(&'a ServiceName, &'a str),
     /// Where a gateway takes requests.
     Gateway(SocketAddr),
     /// Where one service has a port of its own.
@@ -34,6 +36,7 @@ impl fmt::Display for Fact<'_> {
             Self::Peer(peer) => write!(f, "peer {peer}"),
             Self::Listening(address) => write!(f, "listening {address}"),
             Self::Service(name, target) => write!(f, "service {name} -> {target}"),
+            Self::Host(name, host) => write!(f, "host {name} {host}"),
             Self::Gateway(address) => write!(f, "gateway http://{address}"),
             Self::Forward(address, peer, name) => {
                 write!(f, "forward http://{address} -> {peer} {name}")
@@ -47,6 +50,14 @@ impl fmt::Display for Fact<'_> {
 /// Prints a fact.
 pub(crate) fn print(fact: &Fact<'_>) {
     line(fact);
+}
+
+/// Prints what a node offers, who answers, and where it is on a gateway.
+pub(crate) fn print_service(peer: &PeerId, name: &ServiceName, target: &Target) {
+    print(&Fact::Service(name, target));
+    if let Some(host) = Domain::localhost().host_of(peer, name) {
+        print(&Fact::Host(name, &host));
+    }
 }
 
 /// Prints a line that is meant for people.
@@ -96,6 +107,10 @@ mod tests {
             (
                 Fact::Service(&name, &unix),
                 "service app -> unix:/run/app.sock\n".into(),
+            ),
+            (
+                Fact::Host(&name, "app.k51.p2p.localhost"),
+                "host app app.k51.p2p.localhost\n".into(),
             ),
             (
                 Fact::Gateway(http),

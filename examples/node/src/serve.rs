@@ -52,7 +52,7 @@ pub(crate) async fn run(args: ServeArgs, common: &Common) -> Result<()> {
     }
     listen(&mut node, &args.listen).await?;
     for (name, target) in args.services() {
-        output::print(&Fact::Service(name, target));
+        output::print_service(&node.peer(), name, target);
     }
     output::print(&Fact::Ready);
     node.run_until(shutdown::finish(tasks, &shutdown, common.drain))

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     process::{Child, ChildStdout, Command, Output, Stdio},
     sync::mpsc,
     thread,
@@ -153,7 +153,9 @@ fn serve_tells_its_facts_in_order_and_stops_when_asked() {
             "listening",
             "listening",
             "service",
+            "host",
             "service",
+            "host",
             "ready"
         ]
     );
@@ -167,11 +169,18 @@ fn serve_tells_its_facts_in_order_and_stops_when_asked() {
             "{line}"
         );
     }
+    let cid = node.fact("host a a.").to_owned();
+    assert!(
+        cid.starts_with("k51") && cid.ends_with(".p2p.localhost"),
+        "{cid}"
+    );
     assert_eq!(
         node.facts[3..],
         [
             "service a -> http://127.0.0.1:1",
+            &format!("host a a.{cid}"),
             "service b -> unix:/run/b.sock",
+            &format!("host b b.{cid}"),
             "ready"
         ]
     );
@@ -344,7 +353,7 @@ fn a_second_signal_stops_at_once() {
     ]);
     let mut client = TcpStream::connect(forward.http("forward ")).unwrap();
     client
-        .write_all(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
+        .write_all(b"GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     server.held();
     signal(&forward.child, "TERM");
@@ -372,7 +381,7 @@ fn the_drain_has_an_end() {
     ]);
     let mut client = TcpStream::connect(forward.http("forward ")).unwrap();
     client
-        .write_all(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
+        .write_all(b"GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     server.held();
     assert_eq!(forward.stop("TERM"), Some(0));
@@ -404,8 +413,10 @@ fn the_demo_prints_the_url_of_every_feature() {
         ]
     );
     let page = features[0].split_once("http://").unwrap().1;
-    let (address, path) = page.split_once('/').unwrap();
-    let response = get(address.parse().unwrap(), &format!("/{path}"));
+    let (authority, path) = page.split_once('/').unwrap();
+    let (_, port) = authority.rsplit_once(':').unwrap();
+    let address = (Ipv4Addr::LOCALHOST, port.parse().unwrap()).into();
+    let response = get_of(address, authority, &format!("/{path}"));
     assert!(
         response.starts_with("HTTP/1.1 200 ") && response.contains("</html>"),
         "{response}"
@@ -634,11 +645,15 @@ fn wait(mut child: Guarded, log: &mpsc::Receiver<String>) -> Option<i32> {
 }
 
 fn get(address: SocketAddr, path: &str) -> String {
+    get_of(address, &address.to_string(), path)
+}
+
+fn get_of(address: SocketAddr, host: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
     )
     .unwrap();
     let mut response = String::new();

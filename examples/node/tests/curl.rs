@@ -301,7 +301,7 @@ async fn pipelined_requests_are_answered_in_their_order() {
         let target = pair.path(rest);
         let length = body.len();
         requests += &format!(
-            "{method} {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
         );
     }
     client.send(&requests).await;
@@ -383,7 +383,7 @@ async fn a_client_that_leaves_while_it_waits_is_noticed() {
     for leave in 0..3 {
         let mut client = Conn::connect(pair.address()).await;
         let target = pair.path("/slow");
-        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         client.send(request).await;
         let mut conn = server.accept().await;
         conn.head().await;

@@ -68,7 +68,7 @@ async fn a_target_that_is_down_is_a_502() {
         }
         // A body that nobody reads does not hold the answer up.
         let upload = format!(
-            "POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n",
+            "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n",
             pair.path("/")
         );
         client.send(upload).await;
@@ -154,8 +154,9 @@ async fn what_cannot_be_reached_is_told_by_status_and_name() {
             response.text()
         );
         // The same, in a form for programs.
-        let asked =
-            format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept: application/problem+json\r\n\r\n");
+        let asked = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/problem+json\r\n\r\n"
+        );
         client.send(asked).await;
         let response = client.message().await;
         check_failure(&path, &response, status, "p2p-gateway", error);
@@ -172,29 +173,32 @@ async fn a_wrong_request_is_refused_and_goes_no_further() {
     for (request, status) in [
         (format!("GET {target} HTTP/1.1\r\n\r\n"), 400),
         (
-            format!("GET {target} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+            format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n"),
             400,
         ),
-        (format!("GET {target} HTTP/1.1\nHost: a\n\n"), 400),
+        (format!("GET {target} HTTP/1.1\nHost: localhost\n\n"), 400),
         (
-            format!("GET {target} HTTP/1.1\r\nHost: a\r\nA : b\r\n\r\n"),
+            format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nA : b\r\n\r\n"),
             400,
         ),
         (
-            format!("GET {target} HTTP/1.1\r\nHost: a\r\n b\r\n\r\n"),
+            format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n b\r\n\r\n"),
             400,
         ),
-        (format!("GET {target} HTTP/2.0\r\nHost: a\r\n\r\n"), 505),
+        (
+            format!("GET {target} HTTP/2.0\r\nHost: localhost\r\n\r\n"),
+            505,
+        ),
         (
             "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n".to_owned(),
             501,
         ),
         (
-            format!("GET {target}{long} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            format!("GET {target}{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
             414,
         ),
         (
-            format!("GET {target} HTTP/1.1\r\nHost: a\r\nA: {long}{long}\r\n\r\n"),
+            format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nA: {long}{long}\r\n\r\n"),
             431,
         ),
         (
@@ -234,7 +238,7 @@ async fn a_wrong_request_is_refused_and_goes_no_further() {
 }
 
 fn framed(target: &str, fields: &str, body: &str) -> String {
-    format!("POST {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n{body}")
+    format!("POST {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n{body}")
 }
 
 /// Each way to send a body, with a part of it.

@@ -166,12 +166,12 @@ async fn the_gateway_is_also_a_proxy_of_curl() {
     let server = Server::bind().await;
     let pair = Pair::start(&server.target()).await;
     let proxy = format!("http://{}", pair.address());
-    let url = format!("http://any.example{}", pair.path("/a?b"));
+    let url = format!("http://any.localhost{}", pair.path("/a?b"));
     let ask = curl.run(["--noproxy", "", "--proxy", &proxy, &url]);
     let (answer, (_, request)) = tokio::join!(ask, server.answer(OK));
     assert_eq!(answer.text(), "ok");
     assert_eq!(request.line, "GET /a?b HTTP/1.1");
-    assert_eq!(request.all("Host"), ["any.example"]);
+    assert_eq!(request.all("Host"), ["any.localhost"]);
     assert_eq!(request.all("Proxy-Connection"), [""; 0], "{request:?}");
 }
 

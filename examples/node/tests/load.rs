@@ -64,7 +64,7 @@ async fn two_thousand_clients_share_one_peer_connection() {
 async fn ask(conn: &mut Conn, pair: &Pair, request: usize, tag: &str) -> Message {
     let head = |method: &str, rest: String, more: &str| {
         format!(
-            "{method} {} HTTP/1.1\r\nHost: test\r\n{more}\r\n",
+            "{method} {} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n",
             pair.path(rest)
         )
     };

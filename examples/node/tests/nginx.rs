@@ -164,7 +164,7 @@ async fn responses_are_those_of_nginx() {
                 let host = if args.contains(&"Host: a b") {
                     "A: b"
                 } else {
-                    "Host: nginx"
+                    "Host: nginx.localhost"
                 };
                 let more = ["--include", "--path-as-is", "-H", host, url];
                 let answer = curl.run([args, &more].concat()).await;

@@ -223,7 +223,7 @@ async fn bytes_that_were_read_ahead_are_not_lost() {
     let ask = async {
         let mut conn = Conn::connect(pair.address()).await;
         let head = format!(
-            "GET {target} HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+            "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
         );
         conn.send(head).await;

@@ -11,7 +11,7 @@ use crate::{
     support::node::{Node, QUIC, TCP},
 };
 
-const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// Sends every request that nobody may pass on, and after each one that is to be passed on. `path` is where the service
 /// is.
@@ -74,7 +74,7 @@ async fn cut_body(door: &mut impl Door, path: &str, watcher: &Watcher) {
     ] {
         let mut stream = door.open().await;
         let begin = format!(
-            "POST {path}/begun HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n"
+            "POST {path}/begun HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n"
         );
         send(&mut stream, begin).await;
         let before = watcher
@@ -115,32 +115,32 @@ type Seen = (&'static str, &'static str);
 /// there are.
 #[rustfmt::skip]
 const BODIES: &[(&str, &[Seen], usize)] = &[
-    ("POST {}/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 35\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-        &[("POST /1", "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"), ("GET /2", "")], 2),
-    ("POST {}/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n\r\n0\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-        &[("POST /1", "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"), ("GET /2", "")], 2),
+    ("POST {}/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 43\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        &[("POST /1", "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"), ("GET /2", "")], 2),
+    ("POST {}/1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n30\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n\r\n0\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        &[("POST /1", "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"), ("GET /2", "")], 2),
     // Extensions, and chunks of one byte.
-    ("PUT {}/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"\r\n0\r\n1 ; x\r\n\r\r\n1;\r\n\n\r\n00;0\r\nX-T: GET /smuggled HTTP/1.1\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ("PUT {}/1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"\r\n0\r\n1 ; x\r\n\r\r\n1;\r\n\n\r\n00;0\r\nX-T: GET /smuggled HTTP/1.1\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         &[("PUT /1", "0\r\n"), ("GET /2", "")], 2),
     // Methods whose bodies are forgotten by some.
-    ("GET {}/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 35\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-        &[("GET /1", "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"), ("GET /2", "")], 2),
-    ("OPTIONS {}/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nDELETE {}/2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+    ("GET {}/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 43\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        &[("GET /1", "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"), ("GET /2", "")], 2),
+    ("OPTIONS {}/1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nDELETE {}/2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
         &[("OPTIONS /1", "ok"), ("DELETE /2", "ok")], 2),
     // Connection names what frames the message.
-    ("POST {}/1 HTTP/1.1\r\nHost: a\r\nConnection: close, Content-Length, Host\r\nContent-Length: 35\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: a\r\n\r\n",
-        &[("POST /1", "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")], 1),
-    ("POST {}/1 HTTP/1.1\r\nHost: a\r\nConnection: Transfer-Encoding\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ("POST {}/1 HTTP/1.1\r\nHost: localhost\r\nConnection: close, Content-Length, Host\r\nContent-Length: 43\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        &[("POST /1", "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n")], 1),
+    ("POST {}/1 HTTP/1.1\r\nHost: localhost\r\nConnection: Transfer-Encoding\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         &[("POST /1", "ok")], 1),
     // Nothing is read behind what ends the connection.
-    ("POST {}/1 HTTP/1.0\r\nHost: a\r\nContent-Length: 2\r\n\r\nokGET {}/smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+    ("POST {}/1 HTTP/1.0\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nokGET {}/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n",
         &[("POST /1", "ok")], 1),
     // An upgrade that has a body is none, and neither is one to HTTP/2, nor one of HTTP/1.0.
-    ("POST {}/1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nokGET {}/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ("POST {}/1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nokGET {}/2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         &[("POST /1", "ok"), ("GET /2", "")], 2),
-    ("GET {}/1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ("GET {}/1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\nGET {}/2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         &[("GET /1", ""), ("GET /2", "")], 2),
-    ("GET {}/1 HTTP/1.0\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\nGET {}/2 HTTP/1.0\r\nHost: a\r\n\r\n",
+    ("GET {}/1 HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\nGET {}/2 HTTP/1.0\r\nHost: localhost\r\n\r\n",
         &[("GET /1", ""), ("GET /2", "")], 2),
 ];
 
@@ -182,7 +182,7 @@ async fn bodies_are_bodies(door: &mut impl Door, path: &str, watcher: &Watcher) 
             assert_eq!(framings, usize::from(!request.body.is_empty()), "{head}");
             assert!(!head.contains("\r\nupgrade:"), "{head}");
             assert!(!head.contains("http2-settings"), "{head}");
-            assert_eq!(head.matches("\r\nhost: a\r\n").count(), 1, "{head}");
+            assert_eq!(head.matches("\r\nhost: localhost\r\n").count(), 1, "{head}");
         }
         seen_before = seen.requests.len();
     }

@@ -14,7 +14,7 @@ use crate::{
     support::within,
 };
 
-const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A server that answers some requests as no server should: `/case/NUMBER` of the tables.
 struct Hostile(Vec<Answer>);
@@ -39,7 +39,7 @@ async fn survive_all(mut port: Port, path: &str, watcher: &Watcher) {
 
         let mut stream = port.open().await;
         let target = format!("/case/{number}");
-        let request = format!("GET {path}{target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let request = format!("GET {path}{target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         send(&mut stream, request).await;
         let bytes = whole_or_cut(&mut stream).await;
         let found = Response::parse(&bytes);
@@ -129,7 +129,7 @@ impl Script for Early {
 async fn early_response(mut port: Port, path: &str, watcher: &Watcher) {
     for framing in ["Content-Length: 1000000", "Transfer-Encoding: chunked"] {
         let mut stream = port.open().await;
-        let head = format!("POST {path}/early HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n");
+        let head = format!("POST {path}/early HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n");
         send(&mut stream, head).await;
         let response = response(&mut stream).await;
         assert_eq!((response.status, &response.body[..]), (200, &b"ok"[..]));

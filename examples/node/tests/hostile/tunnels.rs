@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
 const GRANTED: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -25,7 +25,7 @@ const GRANTED: &str =
 /// Sends bytes right behind a request for an upgrade, and is the server too: what comes when, and where?
 async fn bytes_are_held(door: &mut impl Door, path: &str, server: &Server) {
     let mut client = door.open().await;
-    let request = format!("GET {path}/ws HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n{SMUGGLED}");
+    let request = format!("GET {path}/ws HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n{SMUGGLED}");
     send(&mut client, request).await;
 
     let mut conn = server.accept().await;
@@ -76,7 +76,7 @@ async fn bytes_behind_an_upgrade_are_held_and_come_first() {
 async fn refused_upgrade(door: &mut impl Door, path: &str, watcher: &Watcher) {
     let before = watcher.seen().requests.len();
     let mut client = door.open().await;
-    let request = format!("GET {path}/ws HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n{SMUGGLED}");
+    let request = format!("GET {path}/ws HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n{SMUGGLED}");
     send(&mut client, request).await;
     let (bytes, _) = rest(&mut client).await;
     let (response, used) = Response::parse(&bytes).expect("a response");
@@ -133,7 +133,7 @@ const BAD_SWITCHES: &[&str] = &[
 
 async fn bad_switch(mut port: Port, path: &str, watcher: &Watcher, switch: &str) {
     let mut client = port.open().await;
-    let request = format!("GET {path}/ws HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n{SMUGGLED}");
+    let request = format!("GET {path}/ws HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n{SMUGGLED}");
     send(&mut client, request).await;
     let (bytes, _) = rest(&mut client).await;
     let (response, used) = Response::parse(&bytes).expect(switch);
@@ -163,7 +163,7 @@ async fn bytes_of_a_peer_behind_its_101_come_first() {
     let foreign = Foreign::start(Switch(EARLY)).await;
     let path = foreign.path();
     let mut client = foreign.port().open().await;
-    let request = format!("GET {path}/ws HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n{SMUGGLED}");
+    let request = format!("GET {path}/ws HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n{SMUGGLED}");
     send(&mut client, request).await;
     let response = response_with_more(&mut client, b"HTTP/1.1 200 OK\r\n\r\n").await;
     assert_eq!(response.status, 101);

@@ -130,7 +130,7 @@ impl Conn {
 
     /// Sends a GET and returns its response.
     pub(crate) async fn get(&mut self, target: &str) -> Message {
-        let request = format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         self.send(request).await;
         self.message().await
     }

@@ -87,6 +87,12 @@ impl Connection {
         })
     }
 
+    /// Names another host in the requests that follow.
+    pub(super) fn at(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
     pub(super) async fn get(&mut self, path: &str) -> Result<Answer> {
         let request = self.request(Method::GET, path).body(empty())?;
         self.answer(request).await

@@ -6,6 +6,7 @@ use futures::FutureExt;
 use super::{Site, Step, client::Connection};
 
 mod bodies;
+mod browser;
 mod clients;
 mod live;
 mod page;
@@ -32,6 +33,13 @@ pub(super) fn all(site: &Site) -> Vec<Step<'_>> {
         ("connection reuse", clients::reuse(site).boxed()),
         ("200 clients at once", clients::at_once(site).boxed()),
         ("a port of its own", clients::own_port(site).boxed()),
+        ("a host of its own", browser::own_host(site).boxed()),
+        ("pages open there: 307", browser::redirect(site).boxed()),
+        (
+            "another site's page: 403",
+            browser::foreign_page(site).boxed(),
+        ),
+        ("unknown host: 421", browser::unknown_host(site).boxed()),
         (
             "unknown service: 502",
             refusals::unknown_service(site).boxed(),

@@ -56,7 +56,11 @@ pub(crate) async fn response(stream: &mut (impl Bytes + ?Sized)) -> Response {
 
 /// Sends a GET that nobody can find fault with, and returns its response.
 pub(crate) async fn get(stream: &mut (impl Bytes + ?Sized), target: &str) -> Response {
-    send(stream, format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+    send(
+        stream,
+        format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    )
+    .await;
     response(stream).await
 }
 

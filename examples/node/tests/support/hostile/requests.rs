@@ -60,8 +60,8 @@ const LINES: &[(&str, u16, &[u8])] = &[
     // Where does a line end, and where a field?
     ("2.2", 400, b"X: y\nTransfer-Encoding: chunked"),
     ("2.2", 400, b"X: y\rTransfer-Encoding: chunked"),
-    ("2.2", 400, b"X: y\n\nGET /smuggled HTTP/1.1\r\nHost: a"),
-    ("2.2", 400, b"X: y\n\r\nGET /smuggled HTTP/1.1\r\nHost: a"),
+    ("2.2", 400, b"X: y\n\nGET /smuggled HTTP/1.1\r\nHost: localhost"),
+    ("2.2", 400, b"X: y\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost"),
     ("2.2", 400, b"X: y\r\r\n"),
     ("5.2", 400, b"X: y\r\n z"),
     ("5.2", 400, b"X: y\r\n\tz"),
@@ -78,7 +78,7 @@ const LINES: &[(&str, u16, &[u8])] = &[
     ("9110 5.1", 400, b"\"X\": z"),
     ("9110 5.1", 400, b"X\xe9: z"),
     // For whom is it?
-    ("3.2", 400, b"Host: a"),
+    ("3.2", 400, b"Host: localhost"),
     ("3.2", 400, b"hOST: b"),
     ("9110 10.1.1", 417, b"Expect: 200-ok"),
     ("9110 10.1.1", 417, b"Expect: 100-continue, 200-ok"),
@@ -94,40 +94,40 @@ const WHOLE: &[(&str, u16, &[u8])] = &[
     ("3.2", 400, b"GET {}/e HTTP/1.1\r\nHost: a/b\r\n\r\n"),
     ("3.2", 400, b"GET {}/e HTTP/1.1\r\nHost: u@a\r\n\r\n"),
     ("3.2", 400, b"GET {}/e HTTP/1.1\r\nHost: a:99999\r\n\r\n"),
-    ("3.2", 400, b"GET {}/e HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n"),
-    ("3.2.2", 400, b"GET http://b{}/e HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3.2.2", 400, b"GET http://a:81{}/e HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3.2.2", 400, b"GET http://u@a{}/e HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3.2.2", 400, b"GET http://{}/e HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("3.2", 400, b"GET {}/e HTTP/1.0\r\nHost: localhost\r\nHost: localhost\r\n\r\n"),
+    ("3.2.2", 400, b"GET http://b{}/e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3.2.2", 400, b"GET http://localhost:81{}/e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3.2.2", 400, b"GET http://u@a{}/e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3.2.2", 400, b"GET http://{}/e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     ("3.2.3", 501, b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"),
-    ("3.2.3", 501, b"CONNECT {}/e HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3.2.4", 400, b"GET * HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3.2", 400, b"GET e HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3.2", 400, b"GET a:80 HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("9110 7.1", 400, b"GET {}/e#f HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3", 400, b"GET {}/e f HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3", 400, b"GET {}/e\tf HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3", 400, b"GET {}/\xff HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3", 400, b"GET  {}/e HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3", 400, b"GET {}/e  HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3", 400, b"GET {}/e HTTP/1.1 \r\nHost: a\r\n\r\n"),
-    ("3", 400, b"GET\t{}/e\tHTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3", 400, b" GET {}/e HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("3", 400, b"GET {}/e\r\nHost: a\r\n\r\n"),
-    ("3", 400, b"GET {}/e http/1.1\r\nHost: a\r\n\r\n"),
-    ("3", 400, b"GET {}/e HTTP/1.1\0\r\nHost: a\r\n\r\n"),
-    ("3.1", 400, b"G(T {}/e HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("9110 9.1", 400, b"head {}/e HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("2.2", 400, b"GET {}/e HTTP/1.1\nHost: a\r\n\r\n"),
-    ("2.2", 400, b"GET {}/e HTTP/1.1\rHost: a\r\n\r\n"),
-    ("2.2", 400, b"GET {}/e\r HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("2.2", 400, b"GET {}/e\0 HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("2.2", 400, b"\n\nGET {}/e HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("2.2", 400, b"\r\n\r\nGET {}/e HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("2.2", 400, b"GET {}/e HTTP/1.1\r\n X: y\r\nHost: a\r\n\r\n"),
-    ("2.2", 400, b"GET {}/e HTTP/1.1\r\n\tHost: a\r\n\r\n"),
-    ("2.3", 505, b"GET {}/e HTTP/1.2\r\nHost: a\r\n\r\n"),
-    ("2.3", 505, b"GET {}/e HTTP/0.9\r\nHost: a\r\n\r\n"),
+    ("3.2.3", 501, b"CONNECT {}/e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3.2.4", 400, b"GET * HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3.2", 400, b"GET e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3.2", 400, b"GET a:80 HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("9110 7.1", 400, b"GET {}/e#f HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3", 400, b"GET {}/e f HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3", 400, b"GET {}/e\tf HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3", 400, b"GET {}/\xff HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3", 400, b"GET  {}/e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3", 400, b"GET {}/e  HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3", 400, b"GET {}/e HTTP/1.1 \r\nHost: localhost\r\n\r\n"),
+    ("3", 400, b"GET\t{}/e\tHTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3", 400, b" GET {}/e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3", 400, b"GET {}/e\r\nHost: localhost\r\n\r\n"),
+    ("3", 400, b"GET {}/e http/1.1\r\nHost: localhost\r\n\r\n"),
+    ("3", 400, b"GET {}/e HTTP/1.1\0\r\nHost: localhost\r\n\r\n"),
+    ("3.1", 400, b"G(T {}/e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("9110 9.1", 400, b"head {}/e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("2.2", 400, b"GET {}/e HTTP/1.1\nHost: localhost\r\n\r\n"),
+    ("2.2", 400, b"GET {}/e HTTP/1.1\rHost: localhost\r\n\r\n"),
+    ("2.2", 400, b"GET {}/e\r HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("2.2", 400, b"GET {}/e\0 HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("2.2", 400, b"\n\nGET {}/e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("2.2", 400, b"\r\n\r\nGET {}/e HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ("2.2", 400, b"GET {}/e HTTP/1.1\r\n X: y\r\nHost: localhost\r\n\r\n"),
+    ("2.2", 400, b"GET {}/e HTTP/1.1\r\n\tHost: localhost\r\n\r\n"),
+    ("2.3", 505, b"GET {}/e HTTP/1.2\r\nHost: localhost\r\n\r\n"),
+    ("2.3", 505, b"GET {}/e HTTP/0.9\r\nHost: localhost\r\n\r\n"),
     ("2.3", 505, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     ("6.1", 400, b"POST {}/e HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     ("9112 2.2", 400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\r\n\r\n"),
@@ -176,8 +176,8 @@ const CHUNKS: &[(&str, u16, &[u8])] = &[
 /// All requests of the tables, and those that exceed a limit, for a service at `path`. Each has another request behind
 /// it, for `path/smuggled`.
 pub(crate) fn cases(path: &str) -> Vec<Case> {
-    let smuggled = format!("GET {path}/smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
-    let head = format!("POST {path}/e HTTP/1.1\r\nHost: a\r\n");
+    let smuggled = format!("GET {path}/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let head = format!("POST {path}/e HTTP/1.1\r\nHost: localhost\r\n");
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
     let case = |section, status, parts: &[&[u8]]| Case {
         section,
@@ -201,7 +201,7 @@ pub(crate) fn cases(path: &str) -> Vec<Case> {
 }
 
 fn too_large(path: &str) -> Vec<(&'static str, u16, Vec<u8>)> {
-    let head = format!("POST {path}/e HTTP/1.1\r\nHost: a\r\n");
+    let head = format!("POST {path}/e HTTP/1.1\r\nHost: localhost\r\n");
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
     let long = |count| "x".repeat(count);
     let fields = |count| "X: y\r\n".repeat(count);
@@ -209,7 +209,10 @@ fn too_large(path: &str) -> Vec<(&'static str, u16, Vec<u8>)> {
         (
             "3",
             414,
-            format!("GET {path}/{} HTTP/1.1\r\nHost: a\r\n\r\n", long(17_000)),
+            format!(
+                "GET {path}/{} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                long(17_000)
+            ),
         ),
         ("3", 414, format!("GET {path}/{}", long(40_000))),
         (

@@ -35,7 +35,7 @@ const RESPONSES: &[(&str, Outcome, &[u8])] = &[
     ("4", BadGateway, b"http/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"),
     ("4", BadGateway, b"ICY 200 OK\r\n\r\nevil"),
     ("4", BadGateway, b"evil\r\n\r\n"),
-    ("4", BadGateway, b"GET /evil HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("4", BadGateway, b"GET /evil HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     ("2.2", BadGateway, b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"),
     ("2.2", BadGateway, b"\0HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"),
     // Fields

@@ -1,18 +1,28 @@
-//! Does a client want text or JSON?
+//! What does a client want: text, JSON, or a page?
 
 use crate::h1::{digits, tokens};
 
 /// Whether an `Accept` field ranks a problem document above plain text (RFC 9110, section 12.5.1). A client that
 /// asks for JSON without more means this kind, too.
-pub(super) fn prefers_problem(accept: &[u8]) -> bool {
-    let problem = quality(accept, b"application", &[b"json", b"problem+json"]);
-    problem > quality(accept, b"text", &[b"plain"])
+pub(crate) fn prefers_problem(accept: &[u8]) -> bool {
+    let (_, problem) = quality(accept, b"application", &[b"json", b"problem+json"]);
+    let (_, text) = quality(accept, b"text", &[b"plain"]);
+    problem > text
 }
 
-/// The weight of a media type in thousandths: that of the most specific range that matches it, and of the largest
-/// among equals. `subtypes` are what it is called, the most specific last. Ranges and weights that are malformed are
-/// not there.
-fn quality(accept: &[u8], kind: &[u8], subtypes: &[&[u8]]) -> u16 {
+/// Whether an `Accept` field asks for HTML by its name and above all else, as that of a browser does for a page. Package
+/// managers name it, too, but rank it below what they were made for.
+pub(crate) fn prefers_html(accept: &[u8]) -> bool {
+    quality(accept, b"text", &[b"html"]) == (NAMED, 1_000)
+}
+
+/// How specific a range is that names a media type in full.
+const NAMED: usize = 3;
+
+/// How specific the most specific range is that matches a media type, and its weight in thousandths: the largest among
+/// equals. `subtypes` are what the type is called, the most specific last. Ranges and weights that are malformed are not
+/// there.
+fn quality(accept: &[u8], kind: &[u8], subtypes: &[&[u8]]) -> (usize, u16) {
     let mut best = (0, 0);
     for range in tokens(accept) {
         let mut parts = range.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
@@ -27,7 +37,7 @@ fn quality(accept: &[u8], kind: &[u8], subtypes: &[&[u8]]) -> u16 {
             .iter()
             .position(|one| one.eq_ignore_ascii_case(subtype));
         let specificity = match (range_kind.eq_ignore_ascii_case(kind), named) {
-            (true, Some(place)) => 3 + place,
+            (true, Some(place)) => NAMED + place,
             (true, None) if subtype == b"*" => 2,
             _ if range_kind == b"*" && subtype == b"*" => 1,
             _ => continue,
@@ -36,7 +46,7 @@ fn quality(accept: &[u8], kind: &[u8], subtypes: &[&[u8]]) -> u16 {
             best = best.max((specificity, weight));
         }
     }
-    best.1
+    best
 }
 
 /// `weight` of RFC 9110, section 12.4.2, among the parameters of a range, in thousandths: 1000 if there is none, `None`
@@ -115,6 +125,30 @@ mod tests {
             (";,;q=1,,/;", false),
         ] {
             assert_eq!(prefers_problem(accept.as_bytes()), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn who_asks_for_a_page() {
+        for (accept, expected) in [
+            ("", false),
+            ("*/*", false),
+            ("text/*", false),
+            ("text/html", true),
+            ("Text/HTML;charset=utf-8", true),
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                true,
+            ),
+            ("image/avif,image/webp,*/*;q=0.8", false),
+            (
+                "application/vnd.pypi.simple.v1+json, text/html; q=0.01",
+                false,
+            ),
+            ("application/json, text/html;q=0.999", false),
+            ("text/html;q=x", false),
+        ] {
+            assert_eq!(prefers_html(accept.as_bytes()), expected, "{accept}");
         }
     }
 }

@@ -1,0 +1,38 @@
+//! Who may use an HTTP port from within a browser?
+
+use libp2p_http_proxy::{AllowedOrigin, GatewayConfig, route::Domain};
+
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct WebArgs {
+    /// Host name under which this port is reached besides localhost, repeatable
+    ///
+    /// Requests for any other name are refused with 421, so that no page can reach this port by a name of its own that
+    /// points here. Services have their hosts below the domain: NAME--KEY.DOMAIN, for which one wildcard certificate is
+    /// enough, and NAME.PEER.p2p.DOMAIN. Let a server with a certificate for *.DOMAIN pass its requests on to this port
+    /// with their Host.
+    ///
+    /// Example: --domain example.com
+    #[arg(long = "domain", value_name = "DOMAIN")]
+    domains: Vec<Domain>,
+
+    /// Origin whose pages may send requests to services, repeatable; * for every one
+    ///
+    /// Without it, a browser's requests are refused with 403 if they come from pages of other origins, other services
+    /// included. Links to services work always.
+    ///
+    /// Example: --allow-origin https://app.example
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    origins: Vec<AllowedOrigin>,
+}
+
+impl WebArgs {
+    pub(crate) fn apply(&self, mut config: GatewayConfig) -> GatewayConfig {
+        for domain in &self.domains {
+            config = config.with_domain(domain.clone());
+        }
+        for origin in &self.origins {
+            config = config.with_allowed_origin(origin.clone());
+        }
+        config
+    }
+}

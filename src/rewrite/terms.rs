@@ -1,0 +1,69 @@
+//! On what terms does a gateway give a browser the response of a service?
+
+use std::borrow::Cow;
+
+use super::added::Added;
+use crate::h1::{Entry, Fields, ResponseHead};
+
+/// Keeps a page in an origin of its own that is equal to no other, where it can neither read what other services stored
+/// nor send requests as a page of the gateway.
+const SANDBOX: &str = "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts";
+
+const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
+const ALLOW_CREDENTIALS: &str = "Access-Control-Allow-Credentials";
+
+/// What a gateway adds to a response on behalf of a browser. By default nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms<'a> {
+    /// The origin of another site whose page may read the response.
+    pub(crate) reader: Option<&'a [u8]>,
+    /// Whether a page in the response must not get the origin that it comes from.
+    pub(crate) sandboxed: bool,
+}
+
+impl<'a> Terms<'a> {
+    /// Adds them to an answer of the gateway's own, which holds no scripts.
+    pub(crate) fn add_to(&self, fields: &mut Fields) {
+        for (name, value) in self.reading() {
+            // What came as the value of a field can be sent as one.
+            let _valid = fields.push(name, value);
+        }
+    }
+
+    /// Adds them to the response of a service, unless that has said the same itself.
+    pub(super) fn add(&self, head: &ResponseHead, added: &mut Added<'a>) -> bool {
+        if self.sandboxed {
+            added.push("Content-Security-Policy", SANDBOX.as_bytes());
+        }
+        let said = head.fields().get(ALLOW_ORIGIN);
+        let is_said = said.is_some() && (said == self.reader || said == Some(b"*"));
+        let adds = self.reader.is_some() && !is_said;
+        if adds {
+            for (name, value) in self.reading() {
+                added.push(name, Cow::Borrowed(value));
+            }
+        }
+        adds
+    }
+
+    /// Tells the browser which page may read the response
+    /// ([CORS](https://fetch.spec.whatwg.org/#http-cors-protocol)).
+    fn reading(&self) -> impl Iterator<Item = (&'static str, &'a [u8])> {
+        let lines = self.reader.map(|origin| {
+            [
+                (ALLOW_ORIGIN, origin),
+                ("Access-Control-Expose-Headers", b"*"),
+                // A cache must not give one page what another was told.
+                ("Vary", b"Origin"),
+            ]
+        });
+        lines.into_iter().flatten()
+    }
+}
+
+/// Whether a field says to which other origins a response may be read: the gateway's word then, not the service's, as
+/// browsers take only one, and credentials that were meant for one page are not for another.
+pub(super) fn grants_reading(field: &Entry<'_>) -> bool {
+    let is = |name: &str| field.name().eq_ignore_ascii_case(name.as_bytes());
+    is(ALLOW_ORIGIN) || is(ALLOW_CREDENTIALS)
+}
