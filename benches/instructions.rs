@@ -25,11 +25,12 @@ use self::support::{
 const GOAL: f64 = 2.0;
 
 /// A part, and what it is compared with.
-const PARTS: [(&str, &str); 4] = [
+const PARTS: [(&str, &str); 5] = [
     ("request", "httparse-request"),
     ("response", "httparse-response"),
     ("chunked body", ""),
     ("exchange", ""),
+    ("exchange by path", ""),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -55,13 +56,15 @@ fn run(part: &str, rounds: usize) {
                 read_chunked(&wire);
             }
         }
-        "exchange" => {
-            let mut exchange = Exchange::start(Answer::Small);
-            for _ in 0..rounds {
-                exchange.run();
-            }
-        }
+        "exchange" => repeat(Exchange::start(Answer::Small), rounds),
+        "exchange by path" => repeat(Exchange::start_by_path(Answer::Small), rounds),
         other => panic!("there is no part {other}"),
+    }
+}
+
+fn repeat(mut exchange: Exchange, rounds: usize) {
+    for _ in 0..rounds {
+        exchange.run();
     }
 }
 

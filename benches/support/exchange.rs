@@ -16,7 +16,10 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 
-use super::heads::REQUEST;
+use super::heads::{REQUEST, request_by_path};
+
+/// The name of the service.
+const SERVICE: &str = "bench";
 
 /// The pieces that a server writes a body in.
 const PIECE: usize = 16 * 1024;
@@ -36,19 +39,29 @@ pub enum Answer {
 pub struct Exchange {
     runtime: Runtime,
     client: TcpStream,
+    request: Vec<u8>,
     buffer: Vec<u8>,
     /// What tells that a response is over.
     answer: Answer,
 }
 
 impl Exchange {
-    /// Starts everything.
+    /// Starts everything, for requests to the only service of the gateway.
     pub fn start(answer: Answer) -> Self {
+        Self::new(answer, false)
+    }
+
+    /// Starts everything, for requests whose path names peer and service.
+    pub fn start_by_path(answer: Answer) -> Self {
+        Self::new(answer, true)
+    }
+
+    fn new(answer: Answer, by_path: bool) -> Self {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("there is a thread");
-        let client = runtime.block_on(async {
+        let (client, peer) = runtime.block_on(async {
             let server = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
             let target = server.local_addr().expect("is bound");
             tokio::spawn(serve(server, answer));
@@ -67,7 +80,7 @@ impl Exchange {
                 .expect("making a behaviour cannot fail")
                 .build();
             let peer = *swarm.local_peer_id();
-            let name: ServiceName = "bench".parse().expect("is a name");
+            let name: ServiceName = SERVICE.parse().expect("is a name");
             let requests = accept(swarm.behaviour_mut(), &name);
             let target = format!("http://{target}").parse().expect("is a target");
             let forward = Forward::new(target, peer, ForwardConfig::default());
@@ -76,8 +89,10 @@ impl Exchange {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
             let address = listener.local_addr().expect("is bound");
             let client = swarm.behaviour().client();
-            let gateway =
-                Gateway::new(client, peer, GatewayConfig::default()).for_service(peer, name);
+            let mut gateway = Gateway::new(client, peer, GatewayConfig::default());
+            if !by_path {
+                gateway = gateway.for_service(peer, name);
+            }
             tokio::spawn(gateway.serve(listener, pending()));
             tokio::spawn(async move {
                 loop {
@@ -86,11 +101,17 @@ impl Exchange {
             });
             let client = TcpStream::connect(address).await.expect("it listens");
             client.set_nodelay(true).expect("is open");
-            client
+            (client, peer)
         });
+        let request = if by_path {
+            request_by_path(&format!("/http/{peer}/{SERVICE}"))
+        } else {
+            REQUEST.to_vec()
+        };
         Self {
             runtime,
             client,
+            request,
             buffer: vec![0; 256 * 1024],
             answer,
         }
@@ -101,11 +122,12 @@ impl Exchange {
         let Self {
             runtime,
             client,
+            request,
             buffer,
             answer,
         } = self;
         runtime.block_on(async {
-            client.write_all(REQUEST).await.expect("is open");
+            client.write_all(request).await.expect("is open");
             let mut all = 0;
             let mut end = Seen::default();
             loop {

@@ -32,6 +32,12 @@ pub const REQUEST: &[u8] = b"GET /articles/2026/streams?page=2&sort=newest HTTP/
     Priority: u=0, i\r\n\
     \r\n";
 
+/// The same request for a gateway that serves more than one service, each under its own `prefix`.
+pub fn request_by_path(prefix: &str) -> Vec<u8> {
+    const METHOD: &[u8] = b"GET ";
+    [METHOD, prefix.as_bytes(), &REQUEST[METHOD.len()..]].concat()
+}
+
 /// What a server answers: 9 fields.
 pub const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\n\
     Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n\
