@@ -17,7 +17,7 @@ mod support;
 use std::{env, error::Error, process::Command};
 
 use self::support::{
-    exchange::{Answer, Exchange},
+    exchange::{Answer, Exchange, Naming},
     heads::{Gateway, bare_request, bare_response, chunked, read_chunked},
 };
 
@@ -25,12 +25,13 @@ use self::support::{
 const GOAL: f64 = 2.0;
 
 /// A part, and what it is compared with.
-const PARTS: [(&str, &str); 5] = [
+const PARTS: [(&str, &str); 6] = [
     ("request", "httparse-request"),
     ("response", "httparse-response"),
     ("chunked body", ""),
     ("exchange", ""),
     ("exchange by path", ""),
+    ("exchange by host", ""),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -57,7 +58,8 @@ fn run(part: &str, rounds: usize) {
             }
         }
         "exchange" => repeat(Exchange::start(Answer::Small), rounds),
-        "exchange by path" => repeat(Exchange::start_by_path(Answer::Small), rounds),
+        "exchange by path" => repeat(Exchange::start_by(Answer::Small, Naming::Path), rounds),
+        "exchange by host" => repeat(Exchange::start_by(Answer::Small, Naming::Host), rounds),
         other => panic!("there is no part {other}"),
     }
 }

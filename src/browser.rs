@@ -69,7 +69,7 @@ impl<'a> Fetch<'a> {
     ///
     /// A page of another service counts as foreign though all services of a gateway are one "site" to a browser, and so
     /// do pages of the opaque origin `null`.
-    pub(crate) fn is_foreign(&self, authority: Option<&[u8]>) -> bool {
+    pub(crate) fn is_foreign(&self, authority: Option<&str>) -> bool {
         if let Some(site) = self.site {
             return !matches!(site, b"same-origin" | b"none");
         }
@@ -78,9 +78,10 @@ impl<'a> Fetch<'a> {
         let Some(origin) = self.origin else {
             return false;
         };
-        let names = |authority: &[u8]| {
+        let names = |authority: &str| {
             let scheme_end = memchr::memmem::find(origin, b"://");
-            scheme_end.is_some_and(|end| origin[end + 3..].eq_ignore_ascii_case(authority))
+            scheme_end
+                .is_some_and(|end| origin[end + 3..].eq_ignore_ascii_case(authority.as_bytes()))
         };
         !authority.is_some_and(names)
     }
@@ -144,11 +145,7 @@ mod tests {
         for (fields, expected) in cases {
             let head = head(fields);
             let fetch = Fetch::of(&head);
-            assert_eq!(
-                fetch.is_foreign(Some(own.as_bytes())),
-                expected,
-                "{fields:?}"
-            );
+            assert_eq!(fetch.is_foreign(Some(own)), expected, "{fields:?}");
         }
         // Without a host there is nothing that an origin could be equal to.
         let head = head(&[("Origin", "http://a")]);

@@ -8,6 +8,7 @@ mod forward;
 mod gateway;
 mod hosts;
 mod local_client;
+mod recent;
 #[cfg(feature = "tower")]
 mod service;
 mod settings;

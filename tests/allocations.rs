@@ -10,7 +10,7 @@ use std::sync::Arc;
 use allocation_counter::measure;
 use libp2p_http_proxy::h1::{Client, Decoder, RequestContext, Step};
 
-use self::support::exchange::{Answer, Exchange};
+use self::support::exchange::{Answer, Exchange, Naming};
 
 /// Exchanges before anything is counted: connections, streams, buffers and maps are there then.
 const WARM_UP: usize = 50;
@@ -24,8 +24,7 @@ const HEADS: f64 = 4.0;
 const MORE: f64 = 0.5;
 
 /// How often memory is asked for in one exchange.
-fn per_exchange(answer: Answer) -> f64 {
-    let mut exchange = Exchange::start(answer);
+fn per_exchange(mut exchange: Exchange) -> f64 {
     for _ in 0..WARM_UP {
         exchange.run();
     }
@@ -39,9 +38,11 @@ fn per_exchange(answer: Answer) -> f64 {
 
 #[test]
 fn an_exchange_asks_for_little_more_than_its_heads() {
-    let count = per_exchange(Answer::Small);
-    println!("{count} allocations for each exchange");
-    assert!(count <= HEADS + MORE, "{count} allocations");
+    for naming in [Naming::Port, Naming::Path, Naming::Host] {
+        let count = per_exchange(Exchange::start_by(Answer::Small, naming));
+        println!("{count} allocations for each exchange, service by {naming:?}");
+        assert!(count <= HEADS + MORE, "{count} allocations, {naming:?}");
+    }
 }
 
 #[test]
@@ -50,7 +51,7 @@ fn a_longer_body_asks_for_no_more() {
         (Answer::Known(64 * 1024), Answer::Known(16 * 64 * 1024)),
         (Answer::Chunked(4), Answer::Chunked(16 * 4)),
     ] {
-        let (less, more) = (per_exchange(short), per_exchange(long));
+        let [less, more] = [short, long].map(|answer| per_exchange(Exchange::start(answer)));
         println!("{short:?} {less}, {long:?} {more}");
         // A large buffer is asked for where a small one is full, and that happens once.
         assert!(

@@ -9,6 +9,7 @@ use futures::StreamExt;
 use libp2p::{SwarmBuilder, noise, swarm::NetworkBehaviour, tcp, yamux};
 use libp2p_http_proxy::{
     Config, Forward, ForwardConfig, Gateway, GatewayConfig, HttpProxyBehaviour, ServiceName,
+    route::Domain,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,7 +17,7 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 
-use super::heads::{REQUEST, request_by_path};
+use super::heads::{REQUEST, request_by_host, request_by_path};
 
 /// The name of the service.
 const SERVICE: &str = "bench";
@@ -35,6 +36,15 @@ pub enum Answer {
     Chunked(usize),
 }
 
+/// How a request says for which service of which peer it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// Not at all: the gateway is for one only.
+    Port,
+    Path,
+    Host,
+}
+
 /// A client of such a gateway.
 pub struct Exchange {
     runtime: Runtime,
@@ -48,15 +58,15 @@ pub struct Exchange {
 impl Exchange {
     /// Starts everything, for requests to the only service of the gateway.
     pub fn start(answer: Answer) -> Self {
-        Self::new(answer, false)
+        Self::new(answer, Naming::Port)
     }
 
-    /// Starts everything, for requests whose path names peer and service.
-    pub fn start_by_path(answer: Answer) -> Self {
-        Self::new(answer, true)
+    /// Starts everything, for requests that name peer and service like this.
+    pub fn start_by(answer: Answer, naming: Naming) -> Self {
+        Self::new(answer, naming)
     }
 
-    fn new(answer: Answer, by_path: bool) -> Self {
+    fn new(answer: Answer, naming: Naming) -> Self {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -90,7 +100,7 @@ impl Exchange {
             let address = listener.local_addr().expect("is bound");
             let client = swarm.behaviour().client();
             let mut gateway = Gateway::new(client, peer, GatewayConfig::default());
-            if !by_path {
+            if naming == Naming::Port {
                 gateway = gateway.for_service(peer, name);
             }
             tokio::spawn(gateway.serve(listener, pending()));
@@ -103,10 +113,14 @@ impl Exchange {
             client.set_nodelay(true).expect("is open");
             (client, peer)
         });
-        let request = if by_path {
-            request_by_path(&format!("/http/{peer}/{SERVICE}"))
-        } else {
-            REQUEST.to_vec()
+        let name: ServiceName = SERVICE.parse().expect("is a name");
+        let request = match naming {
+            Naming::Port => REQUEST.to_vec(),
+            Naming::Path => request_by_path(&format!("/http/{peer}/{SERVICE}")),
+            Naming::Host => {
+                let host = Domain::localhost().host_of(&peer, &name);
+                request_by_host(&host.expect("the name is a label"))
+            }
         };
         Self {
             runtime,

@@ -32,10 +32,22 @@ pub const REQUEST: &[u8] = b"GET /articles/2026/streams?page=2&sort=newest HTTP/
     Priority: u=0, i\r\n\
     \r\n";
 
-/// The same request for a gateway that serves more than one service, each under its own `prefix`.
+/// A request of such a page's script, for a gateway that serves more than one service, each under its own `prefix`.
 pub fn request_by_path(prefix: &str) -> Vec<u8> {
-    const METHOD: &[u8] = b"GET ";
-    [METHOD, prefix.as_bytes(), &REQUEST[METHOD.len()..]].concat()
+    // A page itself would be redirected.
+    text(REQUEST)
+        .replacen("GET ", &format!("GET {prefix}"), 1)
+        .replacen("Dest: document", "Dest: empty", 1)
+        .into()
+}
+
+/// The same request at a host of the service's own.
+pub fn request_by_host(host: &str) -> Vec<u8> {
+    text(REQUEST).replacen("127.0.0.1", host, 1).into()
+}
+
+fn text(head: &[u8]) -> &str {
+    str::from_utf8(head).expect("is ASCII")
 }
 
 /// What a server answers: 9 fields.

@@ -12,6 +12,7 @@ use crate::{
         drain::Drain,
         hosts::Hosts,
         local_client::LocalClient,
+        recent::Recent,
         settings::{GatewayConfig, Settings},
     },
     rewrite::{HostValue, client_text},
@@ -92,6 +93,7 @@ impl Gateway {
                 settings: Arc::clone(&settings),
                 address: client_text(address.ip()),
                 host: host.clone(),
+                recent: Recent::default(),
             };
             let ending = clients.ending();
             clients.spawn(async move {

@@ -14,6 +14,7 @@ use crate::{
         access::Record,
         downstream::{Answer, End, serve},
         exchange::{Asked, Passage, pass, refuse, reply},
+        recent::Recent,
         settings::{Routed, Settings, Turn},
         socket::TcpSocket,
     },
@@ -34,6 +35,7 @@ pub(super) struct LocalClient {
     pub(super) address: Vec<u8>,
     /// Where the client connected to, for requests that name no host.
     pub(super) host: HostValue,
+    pub(super) recent: Recent,
 }
 
 impl LocalClient {
@@ -72,7 +74,7 @@ impl LocalClient {
 impl Answer for LocalClient {
     async fn answer(&mut self, mut hop: Hop<Server>, head: RequestHead) -> Option<Hop<Server>> {
         let mut record = Record::new();
-        let Routed { terms, turn } = self.settings.route(&head);
+        let Routed { terms, turn } = self.settings.route(&head, &mut self.recent);
         let asked = Asked {
             head: &head,
             name: NAME,
@@ -166,6 +168,7 @@ mod tests {
             }),
             address: client_text(address.ip()),
             host: HostValue::from(address),
+            recent: Recent::default(),
         };
         let size = size_of_val(&client.serve(stream, CancellationToken::new()));
         assert!(size < 2560, "the future takes {size} bytes");

@@ -31,6 +31,7 @@ use crate::{
         access::Record,
         exchange::{describe, response_failure},
         gateway::Gateway,
+        recent::Recent,
         settings::{Routed, Settings, Turn},
         to_peer::ToPeer,
         tunnel::tunnel,
@@ -201,7 +202,7 @@ impl GatewayService {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let Routed { terms, turn } = self.settings.route(head);
+        let Routed { terms, turn } = self.settings.route(head, &mut Recent::default());
         let passed = match turn {
             Ok(Turn::Pass(to, target)) => {
                 log.record.remote = Some((to.peer, to.protocol.clone()));

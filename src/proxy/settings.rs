@@ -11,6 +11,7 @@ use crate::{
     h1::RequestHead,
     proxy::{
         hosts::{Hosts, Place, authority, misdirected, split_port},
+        recent::Recent,
         to_peer::ToPeer,
     },
     rewrite::{ForwardedMode, Terms, is_loop, origin_form},
@@ -125,41 +126,38 @@ pub(super) enum Turn<'a> {
 }
 
 impl Settings {
-    /// Decides about a request.
-    pub(super) fn route<'a>(&self, head: &'a RequestHead) -> Routed<'a> {
+    /// Decides about a request, on a connection on which others may have come before.
+    pub(super) fn route<'a>(&self, head: &'a RequestHead, recent: &mut Recent) -> Routed<'a> {
         let mut terms = Terms::default();
-        let turn = self.turn(head, &mut terms);
+        let turn = self.turn(head, recent, &mut terms);
         Routed { terms, turn }
     }
 
-    fn turn<'a>(&self, head: &'a RequestHead, terms: &mut Terms<'a>) -> Result<Turn<'a>, Failure> {
+    fn turn<'a>(
+        &self,
+        head: &'a RequestHead,
+        recent: &mut Recent,
+        terms: &mut Terms<'a>,
+    ) -> Result<Turn<'a>, Failure> {
         if is_loop(head, &self.pseudonym) {
             return Err(Failure::LoopDetected);
         }
         let authority = authority(head);
         let place = match authority {
-            Some(authority) => self.hosts.find(authority)?,
+            Some(authority) => recent.place(&self.hosts, authority)?,
             None => Place::Gateway(None),
         };
         let fetch = Fetch::of(head);
-        if fetch.is_foreign(authority.map(str::as_bytes)) && !fetch.opens_page(head.method()) {
-            let origin = fetch.origin;
-            if !allows(&self.config.origins, &fetch) {
-                let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
-                return Err(Failure::OriginNotAllowed { origin });
-            }
-            terms.reader = origin;
+        if fetch.is_foreign(authority) && !fetch.opens_page(head.method()) {
+            self.admit(&fetch)?;
+            terms.reader = fetch.origin;
             if let Some(page) = preflight(head, &fetch) {
                 return Ok(Turn::Answer(page));
             }
         }
         let (peer, protocol, target) = match (place, &self.only) {
-            (Place::Gateway(_), Some((peer, protocol))) => {
-                let target = origin_form(head.method(), head.target())?;
-                (*peer, protocol.clone(), target)
-            }
             (Place::Gateway(domain), None) => {
-                let route = Route::parse(head.target())?;
+                let route = recent.route(head.target())?;
                 if fetch.runs_scripts() {
                     match own_origin(&route, domain, authority) {
                         Some(location) => return Err(Failure::OwnOrigin { location }),
@@ -168,14 +166,9 @@ impl Settings {
                 }
                 (route.peer, route.protocol, Cow::Borrowed(route.target))
             }
-            (Place::Service(peer, service), only) => {
-                let protocol = Protocol::Service(service);
-                if only
-                    .as_ref()
-                    .is_some_and(|only| *only != (peer, protocol.clone()))
-                {
-                    return Err(misdirected(authority.unwrap_or_default()));
-                }
+            (place, only) => {
+                let (peer, protocol) = at_root(place, only.as_ref())
+                    .ok_or_else(|| misdirected(authority.unwrap_or_default()))?;
                 (peer, protocol, origin_form(head.method(), head.target())?)
             }
         };
@@ -185,6 +178,28 @@ impl Settings {
             protocol,
         };
         Ok(Turn::Pass(to, target))
+    }
+
+    /// Refuses what comes from a page of another origin, unless that may use the gateway.
+    fn admit(&self, fetch: &Fetch<'_>) -> Result<(), Failure> {
+        if allows(&self.config.origins, fetch) {
+            return Ok(());
+        }
+        let origin = fetch.origin;
+        let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
+        Err(Failure::OriginNotAllowed { origin })
+    }
+}
+
+/// The service whose root is that of the host: the host's own, or the only one that the gateway is for. `None` if the host
+/// is that of another.
+fn at_root(place: Place<'_>, only: Option<&(PeerId, Protocol)>) -> Option<(PeerId, Protocol)> {
+    match place {
+        Place::Gateway(_) => only.cloned(),
+        Place::Service(peer, service) => {
+            let own = (peer, Protocol::Service(service));
+            only.is_none_or(|only| *only == own).then_some(own)
+        }
     }
 }
 

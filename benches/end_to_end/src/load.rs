@@ -47,7 +47,7 @@ impl Exchange {
     /// Asks for `answer` bytes at `target`.
     pub(crate) fn get(target: &str, answer: u64) -> Self {
         Self {
-            head: format!("GET {target} HTTP/1.1\r\nHost: bench.example\r\n\r\n"),
+            head: format!("GET {target} HTTP/1.1\r\nHost: bench.localhost\r\n\r\n"),
             upload: 0,
             answer,
         }
@@ -57,7 +57,7 @@ impl Exchange {
     pub(crate) fn post(upload: u64, answer: u64) -> Self {
         Self {
             head: format!(
-                "POST /{upload} HTTP/1.1\r\nHost: bench.example\r\nContent-Length: {upload}\r\n\r\n"
+                "POST /{upload} HTTP/1.1\r\nHost: bench.localhost\r\nContent-Length: {upload}\r\n\r\n"
             ),
             upload,
             answer,
