@@ -263,9 +263,23 @@ async fn hosts_of_services_reach_a_nested_gateway_where_the_server_passes_them_o
     let at = |host: &str, target: &str| Request::get(target).header("Host", host.to_owned());
 
     let request = at(&own, "/x").body(Empty::<Bytes>::new()).expect("valid");
+    assert!(!path.gateway.is_addressed_by(&request));
     assert_eq!(path.call(request.clone()).await.status(), 421);
 
     let gateway = path.gateway.clone().with_service_hosts();
+    for (host, target, expected) in [
+        (own.as_str(), "/x", true),
+        (&own.to_uppercase(), "/x", true),
+        ("app.nobody.p2p.localhost", "/", true),
+        ("localhost", "/http/x/y/", false),
+        ("here.example", "/", false),
+        ("here.example", &format!("http://{own}/"), true),
+        (&own, "http://here.example/", false),
+    ] {
+        let request = at(host, target).body(()).expect("valid");
+        let addressed = gateway.is_addressed_by(&request);
+        assert_eq!(addressed, expected, "{host} {target}");
+    }
     let call = async |request| {
         let called = gateway.clone().oneshot(request);
         within(called).await.unwrap_or_else(|never| match never {})

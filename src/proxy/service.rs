@@ -3,6 +3,7 @@
 mod body;
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
     fmt,
     net::IpAddr,
@@ -31,6 +32,7 @@ use crate::{
         access::Record,
         exchange::{describe, response_failure},
         gateway::Gateway,
+        hosts::Place,
         recent::Recent,
         settings::{Routed, Settings, Turn},
         to_peer::ToPeer,
@@ -123,7 +125,29 @@ impl GatewayService {
     }
 
     /// Takes requests to the hosts of services ([`Domain`](crate::route::Domain)), too, whatever their path: the server
-    /// passes them on without taking a prefix off. Then pages of services are opened there, each in an origin of its own.
+    /// passes on [those that are](Self::is_addressed_by), without taking a prefix off. Then pages of services are opened
+    /// there, each in an origin of its own.
+    ///
+    /// ```no_run
+    /// use axum::{Router, extract::Request, middleware::{self, Next}, response::{IntoResponse, Response}};
+    /// use libp2p_http_proxy::GatewayService;
+    /// use tower::ServiceExt;
+    ///
+    /// async fn by_host(gateway: GatewayService, request: Request, next: Next) -> Response {
+    ///     if gateway.is_addressed_by(&request) {
+    ///         gateway.oneshot(request).await.into_response()
+    ///     } else {
+    ///         next.run(request).await
+    ///     }
+    /// }
+    ///
+    /// fn site(gateway: GatewayService) -> Router {
+    ///     let gateway = gateway.with_service_hosts();
+    ///     Router::new()
+    ///         .nest_service("/p2p", gateway.clone())
+    ///         .layer(middleware::from_fn(move |request, next| by_host(gateway.clone(), request, next)))
+    /// }
+    /// ```
     ///
     /// Default: off, and requests to these hosts are refused. Pages of services are then put into a sandbox, or they could
     /// act as pages of the application.
@@ -189,6 +213,20 @@ where
 }
 
 impl GatewayService {
+    /// Whether a request names the host of a service, or what looks like one, and so is for the gateway whatever its path.
+    #[must_use]
+    pub fn is_addressed_by<B>(&self, request: &http::Request<B>) -> bool {
+        let field = request.headers().get(header::HOST);
+        let named = field.and_then(|host| host.to_str().ok().map(Cow::Borrowed));
+        let named = convert::host(request.uri()).map(Cow::Owned).or(named);
+        named.is_some_and(|authority| {
+            matches!(
+                self.settings.hosts.find(&authority),
+                Ok(Place::Service(..)) | Err(Failure::BadHost(_))
+            )
+        })
+    }
+
     /// Answers a request that could be read.
     async fn answer<B>(
         &self,

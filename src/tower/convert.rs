@@ -203,7 +203,7 @@ pub(crate) fn target(uri: &Uri) -> &str {
 }
 
 /// The authority of a URI without a user, which must not be sent (RFC 9110, section 4.2.4).
-pub(super) fn host(uri: &Uri) -> Option<String> {
+pub(crate) fn host(uri: &Uri) -> Option<String> {
     let host = uri.host()?;
     Some(match uri.port() {
         Some(port) => format!("{host}:{port}"),

@@ -8,14 +8,12 @@ use axum::{
 };
 use libp2p_http_proxy::tower::Caller;
 
-/// Relative links only: the page is below the path of its service.
 const PAGE: &str = r#"<!doctype html>
 <title>No port</title>
-<p>This page comes from an axum router that listens nowhere: <a href="whoami">who am I to it?</a>
+<p>This page comes from an axum router that listens nowhere: <a href="/whoami">who am I to it?</a>
 <form><input autofocus placeholder="say something"> <output></output></form>
 <script>
-  const path = location.pathname.replace(/[^/]*$/, "echo");
-  const socket = new WebSocket(`ws://${location.host}${path}`);
+  const socket = new WebSocket(`ws://${location.host}/echo`);
   const form = document.forms[0];
   form.onsubmit = () => { socket.send(form[0].value); form[0].value = ""; return false; };
   socket.onmessage = (event) => { form.querySelector("output").textContent = event.data; };

@@ -63,6 +63,7 @@ mod tests {
     use std::time::Duration;
 
     use futures::{SinkExt, StreamExt};
+    use libp2p_http_proxy::route::Domain;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
@@ -72,7 +73,11 @@ mod tests {
     use super::*;
 
     async fn get(site: SocketAddr, path: &str) -> String {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {site}\r\nConnection: close\r\n\r\n");
+        ask(site, &site.to_string(), path).await
+    }
+
+    async fn ask(site: SocketAddr, host: &str, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         let mut stream = TcpStream::connect(site).await.expect("connects");
         stream
             .write_all(request.as_bytes())
@@ -90,8 +95,13 @@ mod tests {
         let (peer, site) = start("127.0.0.1:0").await.expect("starts");
         let status = get(site, "/api/status").await;
         assert!(status.contains(r#"{"peer":"12D3"#), "{status}");
-        let page = get(site, &format!("/p2p/http/{peer}/hello/")).await;
+        let hello = "hello".parse().expect("is a name");
+        let host = Domain::localhost().host_of(&peer, &hello);
+        let host = host.expect("the name is a label");
+        let page = ask(site, &host, "/").await;
         assert!(page.contains("<title>No port</title>"), "{page}");
+        let api = ask(site, &host, "/api/status").await;
+        assert!(api.starts_with("HTTP/1.1 404 "), "{api}");
         let caller = get(site, &format!("/p2p/http/{peer}/hello/whoami")).await;
         let (_, id) = status.split_once(r#"{"peer":""#).expect("names itself");
         let (id, _) = id.split_once('"').expect("names itself");

@@ -2,17 +2,40 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::{Json, Router, extract::ConnectInfo, http::request::Parts, routing::get};
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, Request},
+    http::request::Parts,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use libp2p::PeerId;
-use libp2p_http_proxy::Gateway;
+use libp2p_http_proxy::{Gateway, GatewayService};
+use tower::ServiceExt;
 
 pub(crate) fn router(gateway: Gateway, peer: PeerId) -> Router {
     let peer = peer.to_string();
     let status = async move || Json(serde_json::json!({ "peer": peer }));
-    let gateway = gateway.into_service().with_client_address(client_address);
+    let gateway = gateway
+        .into_service()
+        .with_client_address(client_address)
+        .with_service_hosts();
     Router::new()
         .route("/api/status", get(status))
-        .nest_service("/p2p", gateway)
+        .nest_service("/p2p", gateway.clone())
+        .layer(middleware::from_fn(move |request, next| {
+            by_host(gateway.clone(), request, next)
+        }))
+}
+
+/// Hosts of services are not this site's, whatever the path.
+async fn by_host(gateway: GatewayService, request: Request, next: Next) -> Response {
+    if gateway.is_addressed_by(&request) {
+        gateway.oneshot(request).await.into_response()
+    } else {
+        next.run(request).await
+    }
 }
 
 /// What `into_make_service_with_connect_info` has put there.
