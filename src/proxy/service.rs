@@ -1,6 +1,7 @@
 //! The gateway as a `tower` service, for applications that have an HTTP server already.
 
 mod body;
+mod pass;
 
 use std::{
     borrow::Cow,
@@ -13,35 +14,23 @@ use std::{
 
 use futures::future::BoxFuture;
 use http::{HeaderValue, StatusCode, header, request::Parts};
-use hyper::upgrade::OnUpgrade;
 use tower_service::Service;
 
 pub use self::body::GatewayBody;
-use self::body::Log;
+use self::{body::Log, pass::Way};
 use crate::{
-    body::Body,
-    config::Config,
-    error::ExchangeError,
-    event::OutboundFailure,
     failure::{Failure, Page},
-    h1::{Error, Length, RequestHead, ResponseHead, Server},
-    hop::Hop,
-    message::{Request, Response, Switch},
-    payload::Payload,
+    h1::RequestHead,
     proxy::{
         access::Record,
-        exchange::{describe, response_failure},
         gateway::Gateway,
         hosts::Place,
         recent::Recent,
         settings::{Routed, Settings, Turn},
-        to_peer::ToPeer,
-        tunnel::tunnel,
     },
-    rewrite::{HostPolicy, HostValue, RequestRewrite, ResponseRewrite, Terms, client_text},
+    rewrite::HostValue,
     route::RouteError,
-    tower::{BoxError, HyperTransport, convert},
-    tunnel::Upgraded,
+    tower::{BoxError, convert},
 };
 
 /// What answers of this side name as the one that failed.
@@ -77,15 +66,6 @@ pub struct GatewayService {
     host: HostValue,
     scheme: &'static str,
     client_address: Option<ClientAddress>,
-}
-
-/// Where a request goes.
-struct Way<'a> {
-    head: &'a RequestHead,
-    to: ToPeer,
-    /// The target for the service.
-    target: &'a str,
-    terms: Terms<'a>,
 }
 
 impl Gateway {
@@ -275,157 +255,6 @@ impl GatewayService {
             }
         }
     }
-
-    /// Sends a request on, and gives the response and what its body is.
-    async fn pass<B>(
-        &self,
-        way: Way<'_>,
-        mut parts: Parts,
-        body: B,
-    ) -> Result<(http::Response<()>, Body), Failure>
-    where
-        B: http_body::Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<BoxError>,
-    {
-        let settings = &*self.settings;
-        let Way {
-            head,
-            to,
-            target,
-            terms,
-        } = way;
-        let find = self.client_address.as_ref();
-        let address = find.and_then(|find| find(&parts)).map(client_text);
-        let client = address.as_deref().unwrap_or(b"unknown");
-        let rewrite = RequestRewrite::new(head)
-            .with_host(&HostPolicy::Preserve, &self.host)
-            .with_forwarded_text(settings.config.forwarded, client, self.scheme)
-            .with_via(&settings.pseudonym);
-        let outgoing = outgoing(head, target, &rewrite)?;
-        let length = convert::request_length(&body, &parts);
-        let payload = convert::payload(body, length);
-        // A stream can be had of hyper only.
-        let switch = parts.extensions.remove::<OnUpgrade>();
-        let offered = rewrite.upgrade().filter(|_| is_bodiless(length));
-        let response = match switch.zip(offered) {
-            Some((switch, offered)) => match to.upgrade(outgoing, offered).await? {
-                Switch::Refused(response) => response,
-                Switch::Switched(head, far) => {
-                    let granted = self.granted(&head, offered)?;
-                    spawn_tunnel(switch, far, settings.client.config())?;
-                    return Ok((granted, Body::empty()));
-                }
-            },
-            None => to.send(outgoing, payload).await?,
-        };
-        Ok((self.response(&response.head, &terms)?, response.body))
-    }
-
-    /// The head of a response, as the client gets it.
-    fn response(
-        &self,
-        head: &ResponseHead,
-        terms: &Terms<'_>,
-    ) -> Result<http::Response<()>, Failure> {
-        let rewrite = ResponseRewrite::new(head)
-            .with_terms(terms)
-            .with_via(&self.settings.pseudonym);
-        let answer = convert::response_parts(head, rewrite.fields());
-        let mut answer = answer.map_err(Failure::InvalidResponse)?;
-        if let Length::Known(length) = head.declared_length() {
-            let headers = answer.headers_mut();
-            headers.insert(header::CONTENT_LENGTH, length.into());
-        }
-        Ok(answer)
-    }
-
-    /// The head of a 101, as the client gets it.
-    fn granted(&self, head: &ResponseHead, offered: &[u8]) -> Result<http::Response<()>, Failure> {
-        let granted = ResponseRewrite::new(head).upgrade(offered);
-        let granted = granted.and_then(|granted| HeaderValue::from_bytes(granted).ok());
-        let granted = granted.ok_or_else(|| Failure::UpgradeFailed {
-            reason: "the server switched to a protocol that was not offered".to_owned(),
-        })?;
-        let mut answer = self.response(head, &Terms::default())?;
-        let headers = answer.headers_mut();
-        headers.remove(header::CONTENT_LENGTH);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::UPGRADE, granted);
-        Ok(answer)
-    }
-}
-
-/// The head that the peer gets.
-fn outgoing(
-    head: &RequestHead,
-    target: &str,
-    rewrite: &RequestRewrite<'_>,
-) -> Result<RequestHead, Failure> {
-    let internal = |error: &dyn std::error::Error| Failure::Internal {
-        reason: describe(error),
-    };
-    // What was read strictly can be written strictly.
-    let mut outgoing = RequestHead::new(head.method(), target).map_err(|error| internal(&error))?;
-    for field in rewrite.fields() {
-        let pushed = outgoing.fields_mut().push(field.name, field.value);
-        pushed.map_err(|error| internal(&error))?;
-    }
-    outgoing.traits.te_trailers = rewrite.te_trailers();
-    Ok(outgoing)
-}
-
-fn is_bodiless(length: Length) -> bool {
-    matches!(length, Length::Absent | Length::Known(0))
-}
-
-impl ToPeer {
-    async fn send(&self, head: RequestHead, body: Payload) -> Result<Response<Body>, Failure> {
-        let request = Request { head, body };
-        let sent = self.client.send(self.peer, self.protocol.clone(), request);
-        sent.await.map_err(|error| self.response_failure(error))
-    }
-
-    async fn upgrade(&self, head: RequestHead, offered: &[u8]) -> Result<Switch<Body>, Failure> {
-        let offered = String::from_utf8_lossy(offered);
-        let protocol = self.protocol.clone();
-        let sent = self.client.upgrade(self.peer, protocol, head, &offered);
-        sent.await.map_err(|error| self.response_failure(error))
-    }
-
-    /// What the client is told about a request that got no response.
-    fn response_failure(&self, error: OutboundFailure) -> Failure {
-        match error {
-            // Nobody may be left to be told.
-            OutboundFailure::Exchange(ExchangeError::Source(_)) => {
-                Failure::BadRequest(Error::Truncated)
-            }
-            OutboundFailure::Exchange(error) => response_failure(self, error),
-            error => self.failure(error),
-        }
-    }
-}
-
-/// Moves bytes between the client and the peer, once the server has told the client of the switch.
-fn spawn_tunnel(switch: OnUpgrade, far: Upgraded, config: &Arc<Config>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Handle::try_current().map_err(|error| Failure::Internal {
-        reason: error.to_string(),
-    })?;
-    let config = Arc::clone(config);
-    runtime.spawn(async move {
-        let near = match switch.await {
-            Ok(near) => Hop::<Server>::new(HyperTransport(near), &config),
-            Err(error) => {
-                tracing::debug!(%error, "the client did not switch");
-                return;
-            }
-        };
-        let near = Upgraded::new(near, config, Box::new(()));
-        if let Err(error) = tunnel(near, far).await {
-            tracing::debug!(%error, "a tunnel failed");
-        }
-    });
-    Ok(())
 }
 
 /// An answer of the gateway's own.
