@@ -10,7 +10,7 @@ pub use self::cors::{AllowedOrigin, InvalidOrigin};
 pub(crate) use self::cors::{allows, preflight};
 use crate::{
     accept::prefers_html,
-    h1::{Kind, RequestHead},
+    h1::{Entry, RequestHead},
 };
 
 /// What becomes of a response that a browser asks for as one of these: a page, or a worker, whose scripts run in the
@@ -38,7 +38,6 @@ pub(crate) struct Fetch<'a> {
     mode: Option<&'a [u8]>,
     /// `Sec-Fetch-Dest`: what the response is for.
     destination: Option<&'a [u8]>,
-    accept: Option<&'a [u8]>,
 }
 
 impl<'a> Fetch<'a> {
@@ -46,22 +45,24 @@ impl<'a> Fetch<'a> {
     pub(crate) fn of(head: &'a RequestHead) -> Self {
         let mut fetch = Self::default();
         for entry in head.fields().entries() {
-            // The lengths of the names below, to look closer at few fields.
-            if !matches!(entry.name().len(), 6 | 14) || entry.kind() != Kind::Other {
-                continue;
+            // Few fields have names as long as these, which is told without looking at them.
+            match entry.name_length() {
+                6 if entry.is("Origin") => fetch.origin = Some(entry.value()),
+                14 => fetch.set(entry),
+                _ => {}
             }
-            let is = |name: &str| entry.name().eq_ignore_ascii_case(name.as_bytes());
-            let place = match entry.name().len() {
-                6 if is("Origin") => &mut fetch.origin,
-                6 if is("Accept") => &mut fetch.accept,
-                14 if is("Sec-Fetch-Site") => &mut fetch.site,
-                14 if is("Sec-Fetch-Mode") => &mut fetch.mode,
-                14 if is("Sec-Fetch-Dest") => &mut fetch.destination,
-                _ => continue,
-            };
-            *place = Some(entry.value());
         }
         fetch
+    }
+
+    fn set(&mut self, entry: Entry<'a>) {
+        if entry.is("Sec-Fetch-Site") {
+            self.site = Some(entry.value());
+        } else if entry.is("Sec-Fetch-Mode") {
+            self.mode = Some(entry.value());
+        } else if entry.is("Sec-Fetch-Dest") {
+            self.destination = Some(entry.value());
+        }
     }
 
     /// Whether the request comes from a page of another origin than the one at `authority`, the host and port that the
@@ -94,12 +95,12 @@ impl<'a> Fetch<'a> {
             && self.destination == Some(b"document")
     }
 
-    /// Whether scripts in the response would run in the origin that the request addresses.
-    pub(crate) fn runs_scripts(&self) -> bool {
+    /// Whether scripts in the response to this request, with `head`, would run in the origin that it addresses.
+    pub(crate) fn runs_scripts(&self, head: &RequestHead) -> bool {
         match self.destination {
             Some(destination) => RUNS_SCRIPTS.contains(&destination),
             // Browsers before Fetch Metadata, and connections without it: pages are asked for as HTML.
-            None => self.accept.is_some_and(prefers_html),
+            None => head.fields().get("Accept").is_some_and(prefers_html),
         }
     }
 }
@@ -172,11 +173,9 @@ mod tests {
             (&[("Sec-Fetch-Dest", "object"), ("Accept", "*/*")], true),
         ];
         for (fields, expected) in cases {
-            assert_eq!(
-                Fetch::of(&head(fields)).runs_scripts(),
-                expected,
-                "{fields:?}"
-            );
+            let head = head(fields);
+            let runs = Fetch::of(&head).runs_scripts(&head);
+            assert_eq!(runs, expected, "{fields:?}");
         }
     }
 

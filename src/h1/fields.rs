@@ -337,10 +337,8 @@ impl Fields {
 
     fn named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> + Clone {
         let kind = Kind::of(name.as_bytes());
-        let has_name = move |entry: &Entry<'_>| {
-            entry.kind() == kind
-                && (!kind.is_any() || entry.name().eq_ignore_ascii_case(name.as_bytes()))
-        };
+        let has_name =
+            move |entry: &Entry<'_>| entry.kind() == kind && (!kind.is_any() || entry.is(name));
         self.entries().filter(has_name).map(|entry| entry.value())
     }
 }
@@ -354,6 +352,18 @@ impl<'a> Entry<'a> {
     #[inline]
     pub(crate) fn name(&self) -> &'a [u8] {
         self.text.slice(self.line.name())
+    }
+
+    #[inline]
+    pub(crate) fn name_length(&self) -> usize {
+        let name = self.line.name();
+        (name.end - name.start) as usize
+    }
+
+    /// Whether the field is called `name`, in any case.
+    #[inline]
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name().eq_ignore_ascii_case(name.as_bytes())
     }
 
     #[inline]

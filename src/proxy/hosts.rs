@@ -93,8 +93,10 @@ pub(super) fn authority(head: &RequestHead) -> Option<&str> {
 
 /// A host, and the port with its colon, or nothing.
 pub(super) fn split_port(authority: &str) -> (&str, &str) {
-    let from = authority.rfind(']').map_or(0, |end| end + 1);
-    let colon = authority[from..].find(':');
+    let bytes = authority.as_bytes();
+    // An address in brackets has colons of its own.
+    let from = memchr::memrchr(b']', bytes).unwrap_or(0);
+    let colon = memchr::memchr(b':', &bytes[from..]);
     authority.split_at(colon.map_or(authority.len(), |colon| from + colon))
 }
 

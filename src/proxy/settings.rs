@@ -158,7 +158,7 @@ impl Settings {
         let (peer, protocol, target) = match (place, &self.only) {
             (Place::Gateway(domain), None) => {
                 let route = recent.route(head.target())?;
-                if fetch.runs_scripts() {
+                if fetch.runs_scripts(head) {
                     match own_origin(&route, domain, authority) {
                         Some(location) => return Err(Failure::OwnOrigin { location }),
                         None => terms.sandboxed = true,

@@ -31,19 +31,22 @@ impl<'a> Terms<'a> {
     }
 
     /// Adds them to the response of a service, unless that has said the same itself.
+    /// Returns whether the service's word on who may read it is to go.
     pub(super) fn add(&self, head: &ResponseHead, added: &mut Added<'a>) -> bool {
         if self.sandboxed {
             added.push("Content-Security-Policy", SANDBOX.as_bytes());
         }
-        let said = head.fields().get(ALLOW_ORIGIN);
-        let is_said = said.is_some() && (said == self.reader || said == Some(b"*"));
-        let adds = self.reader.is_some() && !is_said;
-        if adds {
-            for (name, value) in self.reading() {
-                added.push(name, Cow::Borrowed(value));
-            }
+        if self.reader.is_none() {
+            return false;
         }
-        adds
+        let said = head.fields().get(ALLOW_ORIGIN);
+        if said == self.reader || said == Some(b"*") {
+            return false;
+        }
+        for (name, value) in self.reading() {
+            added.push(name, Cow::Borrowed(value));
+        }
+        true
     }
 
     /// Tells the browser which page may read the response
