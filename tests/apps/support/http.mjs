@@ -1,0 +1,57 @@
+// What do our own applications have in common? Node's HTTP server, at a port that the system chooses.
+
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+
+// Serves `routes`, from 'METHOD /path' to what answers it, until the scope ends. `*` answers whatever nothing else does.
+export async function serve(scope, routes) {
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url, 'http://application');
+    const route = routes[`${request.method} ${url.pathname}`] ?? routes['*'] ?? notFound;
+    try {
+      await route(request, response, url);
+    } catch (error) {
+      // A client that has gone is not a fault; everything else should be seen.
+      if (!response.destroyed) response.writeHead(500).end(String(error.stack));
+    }
+  });
+  const sockets = new Set();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  // Cuts every connection, those of WebSockets, too.
+  const cut = () => sockets.forEach((socket) => socket.destroy());
+  const stop = async () => {
+    const closed = new Promise((done) => server.close(done));
+    cut();
+    await closed;
+  };
+  scope.defer('a server', async () => server.listening && stop());
+  return { server, cut, stop, target: `http://127.0.0.1:${server.address().port}` };
+}
+
+function notFound(_, response) {
+  text(response, 'nothing here\n', 404);
+}
+
+export function text(response, body, status = 200) {
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(body);
+}
+
+export function html(response, body, status = 200) {
+  response.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8' }).end(`<!doctype html>\n${body}`);
+}
+
+export function script(response, body) {
+  response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(body);
+}
+
+// The whole body of a request, as text.
+export async function body(request) {
+  let all = '';
+  for await (const piece of request.setEncoding('utf8')) all += piece;
+  return all;
+}

@@ -1,0 +1,99 @@
+// Where is an application, once it is behind `p2p-http serve`? At a port of its own, at a host of its own, or below a path.
+
+import { env } from 'node:process';
+
+import { Server } from './program.mjs';
+
+const PROGRAM = env.P2P_HTTP ?? 'p2p-http';
+
+// The forms of address. A browser's tests use those that give an application its own web origin.
+export const FORMS = {
+  // http://127.0.0.1:PORT
+  forward: (nodes, name) => nodes.forward(name),
+  // http://NAME.PEER.p2p.localhost:PORT
+  host: async (nodes, name) => `http://${name}.${base36(nodes.peer)}.p2p.localhost:${(await nodes.gateway()).port}`,
+  // http://127.0.0.1:PORT/http/PEER/NAME
+  path: async (nodes, name) => `http://${(await nodes.gateway()).host}/http/${nodes.peer}/${name}`,
+};
+
+// An origin, and the nodes that reach it.
+export class Nodes {
+  #scope;
+  #started = [];
+  #origin;
+  #gateway;
+
+  // `services` maps names to targets.
+  static async start(scope, services) {
+    const nodes = new Nodes();
+    nodes.#scope = scope;
+    const named = Object.entries(services).flatMap(([name, target]) => ['--name', name, '--to', target]);
+    nodes.#origin = await nodes.#start('serve', '--listen', '/ip4/127.0.0.1/tcp/0', ...named);
+    return nodes;
+  }
+
+  get peer() {
+    return fact(this.#origin, 'peer ');
+  }
+
+  // Where the gateway listens; it is started when it is first asked for.
+  async gateway() {
+    this.#gateway ??= this.#start('gateway', '--listen', '127.0.0.1:0', '--peer', this.#address);
+    const url = new URL(fact(await this.#gateway, 'gateway '));
+    return { host: url.host, port: url.port };
+  }
+
+  async forward(name) {
+    const node = await this.#start('forward', '--listen', '127.0.0.1:0', '--peer', this.#address, '--name', name);
+    return fact(node, 'forward ').split(' ')[0];
+  }
+
+  // The base URL of a service, without a slash at its end.
+  site(form, name) {
+    return FORMS[form](this, name);
+  }
+
+  // Throws if one of the nodes has ended.
+  check() {
+    for (const node of this.#started) {
+      if (node.died) throw new Error(`${node.name} has ended by itself`);
+    }
+  }
+
+  get logs() {
+    return this.#started.map((node) => [node.name, node.log]);
+  }
+
+  get #address() {
+    return fact(this.#origin, 'listening ');
+  }
+
+  async #start(command, ...args) {
+    // What still runs when a test is over is not worth a wait.
+    const node = new Server(this.#scope, `p2p-http ${command}`, PROGRAM, [command, '--drain', '0', ...args]);
+    this.#started.push(node);
+    await node.line(/^ready$/);
+    return node;
+  }
+}
+
+// The first line of a kind, without the kind.
+function fact(node, kind) {
+  const line = node.facts.find((line) => line.startsWith(kind));
+  if (line === undefined) throw new Error(`no line "${kind}…" in ${JSON.stringify(node.facts)}`);
+  return line.slice(kind.length);
+}
+
+const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
+
+// A peer id as a CID in base36, which has no upper case and is short enough for a label of a host name.
+export function base36(peer) {
+  let hash = 0n;
+  for (const character of peer) hash = hash * 58n + BigInt(BASE58.indexOf(character));
+  // CID version 1, codec libp2p-key; the multihash of a peer id begins with 0x00 (identity) or 0x12 (SHA-256), so that
+  // leading zeros count: base58 writes each as a 1.
+  let hex = hash.toString(16);
+  if (hex.length % 2 === 1) hex = `0${hex}`;
+  const zeros = '00'.repeat(/^1*/.exec(peer)[0].length);
+  return `k${BigInt(`0x0172${zeros}${hex}`).toString(36)}`;
+}
