@@ -1,5 +1,6 @@
 // Do existing applications work behind `p2p-http serve`? Runs the checks, each in each form of address, and prints a line for
-// each: `node main.mjs [light | heavy | NAME…] [--form FORM]`. The program is $P2P_HTTP, else the `p2p-http` of the path.
+// each: `node main.mjs [light | heavy | NAME…] [--form FORM | --list]`. The program is $P2P_HTTP, else the `p2p-http` of the
+// path.
 
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,6 +16,9 @@ import { within } from './support/wait.mjs';
 const LONGEST = 180_000;
 // Lines of a log that a failure shows.
 const SHOWN = 40;
+
+// The forms of address that are checked unless --form says otherwise.
+const ON = ['forward', 'path'];
 
 let browser;
 
@@ -80,13 +84,19 @@ function explanation(failure, told, nodes) {
 }
 
 async function main() {
-  const { values, positionals } = parseArgs({ args: argv.slice(2), allowPositionals: true, options: { form: { type: 'string' } } });
+  const options = { form: { type: 'string' }, list: { type: 'boolean' } };
+  const { values, positionals } = parseArgs({ args: argv.slice(2), allowPositionals: true, options });
   if (values.form && !(values.form in FORMS)) throw new Error(`there is no form ${values.form}`);
   const all = await checks();
+  const names = chosen(all, positionals);
+  if (values.list) {
+    stdout.write(names.map((name) => `${name}\n`).join(''));
+    return 0;
+  }
   const results = [];
-  for (const name of chosen(all, positionals)) {
+  for (const name of names) {
     const module = all.get(name);
-    for (const form of module.forms.filter((form) => !values.form || form === values.form)) {
+    for (const form of module.forms.filter((form) => (values.form ? form === values.form : ON.includes(form)))) {
       const start = Date.now();
       const ok = await check(module, form);
       results.push({ name, form, ok });

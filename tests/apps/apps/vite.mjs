@@ -1,6 +1,6 @@
 // A project with Vite's development server, as its own command starts it.
 
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { command } from '../support/packages.mjs';
@@ -43,10 +43,11 @@ export async function start(scope) {
   const [, target] = await server.line(/(http:\/\/127\.0\.0\.1:\d+)/);
   return {
     target,
-    // Edits a file of the project as its developer does.
+    // Edits a file of the project, and replaces it at once as editors do: Vite must never see half of it.
     edit: async (name, from, to) => {
       const file = join(directory, name);
-      await writeFile(file, (await readFile(file, 'utf8')).replace(from, to));
+      await writeFile(`${file}~`, (await readFile(file, 'utf8')).replace(from, to));
+      await rename(`${file}~`, file);
     },
   };
 }

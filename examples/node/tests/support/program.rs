@@ -32,17 +32,30 @@ pub(crate) fn require(names: &[&str]) -> Option<PathBuf> {
     });
     if found.is_none() {
         let name = names[0];
-        assert!(
-            env::var("CI").as_deref() != Ok("true"),
-            "{name} is not installed, and CI=true runs every test"
-        );
-        // Not `eprintln!`: what that writes is shown for failed tests only.
-        let _ = writeln!(
-            io::stderr(),
-            "SKIP: {name} is not installed; install it to run this test"
-        );
+        skip(name, name);
     }
     found
+}
+
+/// The same for a file that `command` installs.
+pub(crate) fn require_file(path: &Path, command: &str) -> Option<()> {
+    if path.exists() {
+        return Some(());
+    }
+    skip(&path.display().to_string(), &format!("by `{command}`"));
+    None
+}
+
+fn skip(missing: &str, how: &str) {
+    assert!(
+        env::var("CI").as_deref() != Ok("true"),
+        "{missing} is not installed, and CI=true runs every test"
+    );
+    // Not `eprintln!`: what that writes is shown for failed tests only.
+    let _ = writeln!(
+        io::stderr(),
+        "SKIP: {missing} is not installed; install {how} to run this test"
+    );
 }
 
 /// A program that ends with the test.
