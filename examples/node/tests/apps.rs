@@ -43,7 +43,7 @@ macro_rules! checks {
     };
 }
 
-checks! { chat login sse vite worker }
+checks! { chat download login sse video vite worker }
 
 #[tokio::test]
 async fn no_check_is_left_out() {

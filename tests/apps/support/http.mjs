@@ -55,3 +55,18 @@ export async function body(request) {
   for await (const piece of request.setEncoding('utf8')) all += piece;
   return all;
 }
+
+// Answers with `data`, or the part of it that the request asks for (RFC 9110, section 14; one range).
+export function file(request, response, data, type, tag) {
+  const wanted = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+  const current = (request.headers['if-range'] ?? tag) === tag;
+  const fields = { 'Content-Type': type, 'Accept-Ranges': 'bytes', ETag: tag };
+  if (!wanted || !current) {
+    return response.writeHead(200, { ...fields, 'Content-Length': data.length }).end(data);
+  }
+  const first = Number(wanted[1]);
+  const last = Math.min(wanted[2] === '' ? Infinity : Number(wanted[2]), data.length - 1);
+  if (first > last) return response.writeHead(416, { 'Content-Range': `bytes */${data.length}` }).end();
+  const range = { 'Content-Range': `bytes ${first}-${last}/${data.length}`, 'Content-Length': last - first + 1 };
+  response.writeHead(206, { ...fields, ...range }).end(data.subarray(first, last + 1));
+}
