@@ -17,9 +17,6 @@ const LONGEST = 180_000;
 // Lines of a log that a failure shows.
 const SHOWN = 40;
 
-// The forms of address that are checked unless --form says otherwise.
-const ON = ['forward', 'path'];
-
 let browser;
 
 async function checks() {
@@ -96,7 +93,7 @@ async function main() {
   const results = [];
   for (const name of names) {
     const module = all.get(name);
-    for (const form of module.forms.filter((form) => (values.form ? form === values.form : ON.includes(form)))) {
+    for (const form of module.forms.filter((form) => !values.form || form === values.form)) {
       const start = Date.now();
       const ok = await check(module, form);
       results.push({ name, form, ok });

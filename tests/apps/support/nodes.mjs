@@ -11,7 +11,7 @@ export const FORMS = {
   // http://127.0.0.1:PORT
   forward: (nodes, name) => nodes.forward(name),
   // http://NAME.PEER.p2p.localhost:PORT
-  host: async (nodes, name) => `http://${name}.${base36(nodes.peer)}.p2p.localhost:${(await nodes.gateway()).port}`,
+  host: async (nodes, name) => `http://${nodes.host(name)}:${(await nodes.gateway()).port}`,
   // http://127.0.0.1:PORT/http/PEER/NAME
   path: async (nodes, name) => `http://${(await nodes.gateway()).host}/http/${nodes.peer}/${name}`,
 };
@@ -34,6 +34,11 @@ export class Nodes {
 
   get peer() {
     return fact(this.#origin, 'peer ');
+  }
+
+  // The host of a service on every gateway.
+  host(name) {
+    return fact(this.#origin, `host ${name} `);
   }
 
   // Where the gateway listens; it is started when it is first asked for.
@@ -82,18 +87,4 @@ function fact(node, kind) {
   const line = node.facts.find((line) => line.startsWith(kind));
   if (line === undefined) throw new Error(`no line "${kind}…" in ${JSON.stringify(node.facts)}`);
   return line.slice(kind.length);
-}
-
-const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
-
-// A peer id as a CID in base36, which has no upper case and is short enough for a label of a host name.
-export function base36(peer) {
-  let hash = 0n;
-  for (const character of peer) hash = hash * 58n + BigInt(BASE58.indexOf(character));
-  // CID version 1, codec libp2p-key; the multihash of a peer id begins with 0x00 (identity) or 0x12 (SHA-256), so that
-  // leading zeros count: base58 writes each as a 1.
-  let hex = hash.toString(16);
-  if (hex.length % 2 === 1) hex = `0${hex}`;
-  const zeros = '00'.repeat(/^1*/.exec(peer)[0].length);
-  return `k${BigInt(`0x0172${zeros}${hex}`).toString(36)}`;
 }
