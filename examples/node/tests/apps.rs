@@ -11,7 +11,9 @@ mod support;
 async fn main(args: &[&str]) -> Option<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let node = require(&["node"])?;
-    require(&["chromium"])?;
+    for program in ["chromium", "curl", "git"] {
+        require(&[program])?;
+    }
     require_file(
         &root.join("target/apps/node_modules/playwright-core"),
         "tests/apps/run install light",
@@ -43,7 +45,7 @@ macro_rules! checks {
     };
 }
 
-checks! { chat download login sse video vite worker }
+checks! { chat download git login sse video vite worker }
 
 #[tokio::test]
 async fn no_check_is_left_out() {
