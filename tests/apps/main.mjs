@@ -54,6 +54,8 @@ async function check(module, form) {
       form,
       nodes,
       url: await nodes.site(form, 'app'),
+      // For clients that cannot tell where `*.localhost` is: the gateway is a proxy to them.
+      proxy: form === 'host' ? `http://${(await nodes.gateway()).host}` : undefined,
       // One more user, who is nobody yet.
       user: async (options) => {
         browser ??= await launch();

@@ -13,9 +13,9 @@ export const INSTALLED = env.P2P_HTTP_APPS ?? join(ROOT, 'target/apps');
 // `require` as it is in a file of that directory.
 export const load = createRequire(join(INSTALLED, 'package.json'));
 
-// The file behind a command of an npm package.
-export function command(name, bin = name) {
-  const directory = join(INSTALLED, 'node_modules', name);
+// The file behind a command of an npm package; `half` is a directory beside this one with a package.json of its own.
+export function command(name, bin = name, half = '') {
+  const directory = join(INSTALLED, half, 'node_modules', name);
   const file = join(directory, 'package.json');
   if (!existsSync(file)) throw new Error(`${name} is not installed in ${INSTALLED}: use tests/apps/run`);
   const commands = JSON.parse(readFileSync(file)).bin;
