@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 
 import { launch, user } from './support/browser.mjs';
 import { FORMS, Nodes } from './support/nodes.mjs';
+import { INSTALLED } from './support/packages.mjs';
 import { Scope } from './support/scope.mjs';
 import { within } from './support/wait.mjs';
 
@@ -36,10 +37,11 @@ function chosen(all, wanted) {
 }
 
 // Runs one check in one form of address.
-async function check(module, form) {
+async function check(name, module, form) {
   const scope = new Scope();
   // What pages and the proxy have said.
   const told = [];
+  const contexts = [];
   let nodes;
   let failure;
   try {
@@ -60,6 +62,7 @@ async function check(module, form) {
       user: async (options) => {
         browser ??= await launch();
         const context = await user(browser, told, Object.values(targets), options);
+        contexts.push(context);
         scope.defer('a browser context', () => context.close());
         return context;
       },
@@ -70,10 +73,18 @@ async function check(module, form) {
     if (wrong.length > 0) throw new Error(`the page worked, but:\n${wrong.join('\n')}`);
   } catch (error) {
     failure = error;
+    await Promise.all(contexts.flatMap((context) => context.pages()).map((page, number) => picture(page, `${name}-${form}-${number}`, told)));
   }
   await scope.end().catch((error) => (failure ??= error));
   if (failure) stderr.write(explanation(failure, told, nodes));
   return !failure;
+}
+
+// Keeps what a page looked like when the check failed.
+async function picture(page, name, told) {
+  const path = join(INSTALLED, 'failed', `${name}.png`);
+  const taken = await page.screenshot({ path, timeout: 5_000 }).catch(() => null);
+  if (taken) told.push(`picture: ${path}`);
 }
 
 function explanation(failure, told, nodes) {
@@ -97,7 +108,7 @@ async function main() {
     const module = all.get(name);
     for (const form of module.forms.filter((form) => !values.form || form === values.form)) {
       const start = Date.now();
-      const ok = await check(module, form);
+      const ok = await check(name, module, form);
       results.push({ name, form, ok });
       stdout.write(`${ok ? 'ok    ' : 'FAILED'} ${name} ${form} (${((Date.now() - start) / 1000).toFixed(1)} s)\n`);
     }
