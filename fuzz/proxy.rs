@@ -9,25 +9,29 @@
 use bytes::BytesMut;
 use libp2p_http_proxy::{
     h1::{
-        Client, Encoder, Field, Length, Limits, RequestContext, RequestHead, RequestLine,
+        Client, Encoder, Field, Fields, Length, Limits, RequestContext, RequestHead, RequestLine,
         ResponseHead, Sending, Server, StatusLine, tokens,
     },
     rewrite::{
-        ForwardedMode, HostPolicy, HostValue, PEER_FIELD, RequestRewrite, ResponseRewrite,
-        allowed_trailers, is_loop, origin_form,
+        CookieScope, ForwardedMode, HostPolicy, HostValue, PEER_FIELD, RequestRewrite,
+        ResponseRewrite, allowed_trailers, is_loop, origin_form,
     },
 };
 
-use crate::transcript::{self, Found};
+use crate::{
+    cookies,
+    transcript::{self, Found},
+};
 
 const PSEUDONYM: &str = "p2p-fuzz";
+const COOKIE_PATH: &str = "/http/k51/web";
 const PEER: &str = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5";
 
 /// The first byte says how the message is rewritten; the rest is a request and, once more, a response.
 ///
 /// What a proxy makes of a message is a message again: it parses, with the same start line and body, with exactly one
 /// framing, without any field of the hop before, without anybody else's claim to be a peer, and with all other fields
-/// in their order.
+/// in their order. Cookies stay with their service.
 pub(crate) fn rewrite(data: &[u8]) {
     let Some((&settings, message)) = data.split_first() else {
         return;
@@ -139,12 +143,16 @@ fn rewrite_response(settings: u8, asked: RequestContext, found: &[Found<Response
     let [Found::Head(head), rest @ ..] = found else {
         return;
     };
-    let rewrite = ResponseRewrite::new(head);
-    let rewrite = if settings & 0x40 == 0 {
-        rewrite
-    } else {
-        rewrite.with_via(PSEUDONYM)
-    };
+    let below = CookieScope::below(COOKIE_PATH).expect("a path");
+    let scopes = [None, Some(CookieScope::host_only()), Some(below)];
+    let scope = scopes[usize::from(settings >> 1) % 3];
+    let mut rewrite = ResponseRewrite::new(head);
+    if settings & 0x40 != 0 {
+        rewrite = rewrite.with_via(PSEUDONYM);
+    }
+    if let Some(scope) = scope {
+        rewrite = rewrite.with_cookie_scope(scope);
+    }
     let line = StatusLine {
         status: head.status(),
         reason: head.reason(),
@@ -198,6 +206,48 @@ fn rewrite_response(settings: u8, asked: RequestContext, found: &[Found<Response
         check_body(rest, body);
     }
     check_fields(passed.fields().iter(), false);
+    check_untouched(head.fields(), passed.fields(), |came, passed| match scope {
+        Some(scope) if is_cookie(came.name) => {
+            let prefix = (scope == below).then_some(COOKIE_PATH);
+            cookies::check(came.value, passed.value, prefix);
+        }
+        _ => assert_eq!(came, passed, "a field was changed"),
+    });
+}
+
+fn is_cookie(name: &str) -> bool {
+    ["set-cookie", "set-cookie2"].contains(&name.to_ascii_lowercase().as_str())
+}
+
+/// Compares what came and what was passed on, but for what a proxy sets and what `Connection` ends.
+fn check_untouched(came: &Fields, passed: &Fields, check: impl Fn(Field<'_>, Field<'_>)) {
+    let nominated: Vec<_> = came.get_all("Connection").flat_map(tokens).collect();
+    let ends = |field: &Field<'_>| {
+        let protected = [
+            "Host",
+            "Forwarded",
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Proto",
+        ];
+        let is_nominated = |one: &&[u8]| one.eq_ignore_ascii_case(field.name.as_bytes());
+        nominated.iter().any(is_nominated) && !protected.iter().any(|name| field.is(name))
+    };
+    let is_untouched = |field: &Field<'_>| {
+        !is_of_hop(field.name) && !is_peer_claim(field.name) && !field.is("Via")
+    };
+    let came: Vec<_> = came
+        .iter()
+        .filter(|field| is_untouched(field) && !ends(field))
+        .collect();
+    let passed: Vec<_> = passed.iter().filter(is_untouched).collect();
+    let names = |fields: &[Field<'_>]| -> Vec<String> {
+        fields.iter().map(|field| field.name.to_owned()).collect()
+    };
+    assert_eq!(names(&came), names(&passed));
+    for (came, passed) in came.into_iter().zip(passed) {
+        check(came, passed);
+    }
 }
 
 /// Sends what follows a head, as far as it came.

@@ -124,6 +124,6 @@ pub use self::{
 pub(crate) use self::{
     fields::{Entry, Kind, Passed},
     status::reason_phrase,
-    syntax::is_field_value,
+    syntax::{is_field_value, trim_ows},
     write::{FieldWriter, Start},
 };

@@ -77,6 +77,7 @@ mod answer;
 mod arrival;
 mod behaviour;
 mod body;
+#[cfg(feature = "tokio")]
 mod browser;
 mod client;
 mod coalescing;
@@ -111,13 +112,14 @@ pub mod tower;
 mod tunnel;
 
 #[cfg(feature = "tokio")]
+pub use self::browser::{AllowedOrigin, InvalidOrigin};
+#[cfg(feature = "tokio")]
 pub use self::proxy::{Forward, ForwardConfig, Gateway, GatewayConfig, InvalidTarget, Target};
 #[cfg(all(feature = "tokio", feature = "tower"))]
 pub use self::proxy::{GatewayBody, GatewayService};
 pub use self::{
     behaviour::HttpProxyBehaviour,
     body::Body,
-    browser::{AllowedOrigin, InvalidOrigin},
     client::Client,
     coalescing::Coalescing,
     config::Config,

@@ -270,6 +270,27 @@ async fn a_page_without_a_host_of_its_own_is_put_into_a_sandbox() {
 }
 
 #[tokio::test]
+async fn cookies_stay_with_their_service() {
+    let mut path = default().await;
+    let own = host(&path, "localhost", "app");
+    let set = "Set-Cookie: a=1; Path=/; Domain=p2p.localhost\nSet-Cookie: b=2; path=/b; HttpOnly\nSet-Cookie: c=3\n";
+    let head = format!("GET / HTTP/1.1\nHost: {own}");
+    let (_, response) = ask(&mut path, &head, set).await.passed("host");
+    let cookies = values(&response, "Set-Cookie");
+    assert_eq!(cookies, ["a=1; Path=/", "b=2; path=/b; HttpOnly", "c=3"]);
+
+    let head = "GET {}/ HTTP/1.1\nHost: localhost";
+    let (_, response) = ask(&mut path, head, set).await.passed("path");
+    let prefix = &path.prefix;
+    let expected = [
+        format!("a=1; Path={prefix}/"),
+        format!("b=2; path={prefix}/b; HttpOnly"),
+        "c=3".to_owned(),
+    ];
+    assert_eq!(values(&response, "Set-Cookie"), expected);
+}
+
+#[tokio::test]
 async fn pages_of_other_origins_are_refused() {
     let mut path = default().await;
     let own = host(&path, "localhost", "app");

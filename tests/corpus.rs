@@ -1,5 +1,7 @@
 //! Do the seeds of the fuzzers hold? Replays them without a fuzzer, regressions included.
 
+#[path = "../fuzz/cookies.rs"]
+mod cookies;
 #[path = "../fuzz/invariants.rs"]
 mod invariants;
 #[path = "../fuzz/proxy.rs"]

@@ -2,13 +2,16 @@
 //!
 //! Every message is read whole and byte by byte, and goes through the rewriting that a proxy does.
 
+#[path = "../fuzz/cookies.rs"]
+mod cookies;
 #[path = "../fuzz/proxy.rs"]
 mod proxy;
 #[path = "../fuzz/transcript.rs"]
 mod transcript;
 
-use libp2p_http_proxy::h1::{
-    Client, CloseReason, Limits, RequestContext, RequestHead, ResponseHead, Server,
+use libp2p_http_proxy::{
+    h1::{Client, CloseReason, Limits, RequestContext, RequestHead, ResponseHead, Server},
+    rewrite::{CookieScope, ResponseRewrite},
 };
 
 use transcript::{Found, Short, Transcript, bytewise, requests, responses};
@@ -217,6 +220,51 @@ fn what_is_left(read: &Transcript<ResponseHead>) -> String {
 fn check_rewriting(input: &[u8]) {
     for settings in 0..=u8::MAX {
         proxy::rewrite(&[&[settings], input].concat());
+    }
+}
+
+/// Cookies: who sets them, the value, and what becomes of it at a host of its own and below `/p/app`.
+#[rustfmt::skip]
+const COOKIES: &[(&str, &str, &str, &str)] = &[
+    ("PHP", "PHPSESSID=4f9c1e7a; path=/", "PHPSESSID=4f9c1e7a; path=/", "PHPSESSID=4f9c1e7a; path=/p/app/"),
+    ("PHP, deleted", "x=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT; Max-Age=0; path=/; domain=.example.com", "x=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT; Max-Age=0; path=/", "x=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT; Max-Age=0; path=/p/app/"),
+    ("Django", "csrftoken=a; expires=Mon, 21 Nov 2027 12:00:00 GMT; Max-Age=31449600; Path=/; SameSite=Lax", "csrftoken=a; expires=Mon, 21 Nov 2027 12:00:00 GMT; Max-Age=31449600; Path=/; SameSite=Lax", "csrftoken=a; expires=Mon, 21 Nov 2027 12:00:00 GMT; Max-Age=31449600; Path=/p/app/; SameSite=Lax"),
+    ("Flask", "session=eyJ.aZ.k-_; HttpOnly; Path=/", "session=eyJ.aZ.k-_; HttpOnly; Path=/", "session=eyJ.aZ.k-_; HttpOnly; Path=/p/app/"),
+    ("Jupyter", "username-localhost-8888=\"2|1:0|10:17|a==|b\"; expires=Wed, 23 Dec 2026 12:00:00 GMT; HttpOnly; Path=/", "username-localhost-8888=\"2|1:0|10:17|a==|b\"; expires=Wed, 23 Dec 2026 12:00:00 GMT; HttpOnly; Path=/", "username-localhost-8888=\"2|1:0|10:17|a==|b\"; expires=Wed, 23 Dec 2026 12:00:00 GMT; HttpOnly; Path=/p/app/"),
+    ("Express", "connect.sid=s%3Aa.b%2F; Path=/; HttpOnly", "connect.sid=s%3Aa.b%2F; Path=/; HttpOnly", "connect.sid=s%3Aa.b%2F; Path=/p/app/; HttpOnly"),
+    ("Tomcat", "JSESSIONID=0A1B; Path=/shop; HttpOnly", "JSESSIONID=0A1B; Path=/shop; HttpOnly", "JSESSIONID=0A1B; Path=/p/app/shop; HttpOnly"),
+    ("ASP.NET Core", ".AspNetCore.Identity=CfDJ8; path=/; secure; samesite=lax; httponly", ".AspNetCore.Identity=CfDJ8; path=/; secure; samesite=lax; httponly", ".AspNetCore.Identity=CfDJ8; path=/p/app/; secure; samesite=lax; httponly"),
+    ("HAProxy", "SERVERID=s1; path=/; domain=.example.com; domain=.example.org", "SERVERID=s1; path=/", "SERVERID=s1; path=/p/app/"),
+    ("a CDN", "__cf_bm=a.b-1; path=/; expires=Sun, 22-Nov-26 12:30:00 GMT; domain=.example.com; HttpOnly; Secure; SameSite=None; Partitioned", "__cf_bm=a.b-1; path=/; expires=Sun, 22-Nov-26 12:30:00 GMT; HttpOnly; Secure; SameSite=None; Partitioned", "__cf_bm=a.b-1; path=/p/app/; expires=Sun, 22-Nov-26 12:30:00 GMT; HttpOnly; Secure; SameSite=None; Partitioned"),
+    ("no attributes", "csrf=2", "csrf=2", "csrf=2"),
+];
+
+#[test]
+fn cookies_of_real_servers() {
+    let head = COOKIES
+        .iter()
+        .fold("HTTP/1.1 200 OK\r\n".to_owned(), |head, (_, value, ..)| {
+            format!("{head}Set-Cookie: {value}\r\n")
+        });
+    let input = format!("{head}Content-Length: 0\r\n\r\n");
+    check_rewriting(input.as_bytes());
+
+    let read = responses(input.as_bytes(), [], &Limits::default(), [context(Get)]);
+    let Some(Found::Head(head)) = read.found.first() else {
+        panic!("{read:?}");
+    };
+    let passed = |scope| -> Vec<String> {
+        let rewrite = ResponseRewrite::new(head).with_cookie_scope(scope);
+        let cookies = rewrite.fields().filter(|field| field.is("Set-Cookie"));
+        cookies
+            .map(|field| String::from_utf8_lossy(field.value).into_owned())
+            .collect()
+    };
+    let at_host = passed(CookieScope::host_only());
+    let below = passed(CookieScope::below("/p/app").expect("a path"));
+    for (place, (who, _, host, path)) in COOKIES.iter().enumerate() {
+        assert_eq!(at_host[place], *host, "{who}");
+        assert_eq!(below[place], *path, "{who}");
     }
 }
 

@@ -69,6 +69,7 @@ impl Path {
             info.map(|info| info.0.ip())
         };
         let gateway = self.gateway.clone().with_client_address(address);
+        let gateway = gateway.with_prefix("/p2p").expect("is a path");
         let app = Router::new()
             .route("/api", get(async || "api"))
             .nest_service("/p2p", gateway)
@@ -112,7 +113,7 @@ fn mirror() -> Router {
         }
         let own = AppendHeaders([
             ("Set-Cookie", "a=1"),
-            ("Set-Cookie", "b=2"),
+            ("Set-Cookie", "b=2; Path=/"),
             ("Keep-Alive", "9"),
         ]);
         let body = request.into_body().collect().await.expect("is whole");
@@ -141,10 +142,11 @@ async fn below_a_prefix_and_beside_an_api() {
     let (answer, _) = exchange(address, &request).await;
     let (head, seen) = answer.split_once("\r\n\r\n").expect("a head");
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    assert!(
-        head.contains("\r\nset-cookie: a=1\r\nset-cookie: b=2\r\n"),
-        "{head}"
+    let confined = format!(
+        "\r\nset-cookie: a=1\r\nset-cookie: b=2; Path=/p2p{}/\r\n",
+        path.prefix
     );
+    assert!(head.contains(&confined), "{head}");
     assert!(
         head.contains("\r\nvia: 1.1 gateway-") && !head.contains("keep-alive: 9"),
         "{head}"
@@ -237,6 +239,33 @@ async fn pages_of_services_are_not_pages_of_the_application() {
     let other = path.request("/").header("Accept", "*/*");
     let response = path.call(other.body(Empty::new()).expect("valid")).await;
     assert!(!response.headers().contains_key("content-security-policy"));
+
+    let cookies = |response: Response<GatewayBody>| {
+        let cookies = response.headers().get_all("set-cookie");
+        let cookies = cookies
+            .iter()
+            .map(|value| value.to_str().expect("is text").to_owned());
+        cookies.collect::<Vec<_>>()
+    };
+    let request = || {
+        path.request("/cookie")
+            .body(Empty::<Bytes>::new())
+            .expect("valid")
+    };
+    let (own, prefix) = (path.call(request()).await, &path.prefix);
+    assert_eq!(
+        cookies(own),
+        ["a=1".to_owned(), format!("b=2; Path={prefix}/")]
+    );
+    let gateway = path.gateway.clone().with_prefix("/p2p").expect("is a path");
+    let below = within(gateway.oneshot(request()))
+        .await
+        .unwrap_or_else(|never| match never {});
+    assert_eq!(
+        cookies(below),
+        ["a=1".to_owned(), format!("b=2; Path=/p2p{prefix}/")]
+    );
+    assert!(path.gateway.clone().with_prefix("p2p/").is_err());
 
     for (name, value, status) in [
         ("Host", "evil.example", 421),

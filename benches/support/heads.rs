@@ -9,7 +9,8 @@ use libp2p_http_proxy::{
         Server, Step,
     },
     rewrite::{
-        ForwardedMode, HostPolicy, HostValue, RequestRewrite, ResponseRewrite, is_loop, origin_form,
+        CookieScope, ForwardedMode, HostPolicy, HostValue, RequestRewrite, ResponseRewrite,
+        is_loop, origin_form,
     },
 };
 
@@ -140,7 +141,9 @@ impl Gateway {
     /// Reads the response, checks it, and writes it for the client.
     pub fn response(&mut self) {
         let head = self.read_response();
-        let rewrite = ResponseRewrite::new(&head).with_via(Self::PSEUDONYM);
+        let rewrite = ResponseRewrite::new(&head)
+            .with_cookie_scope(CookieScope::host_only())
+            .with_via(Self::PSEUDONYM);
         let sending = Sending {
             length: head.declared_length(),
             ..Sending::default()

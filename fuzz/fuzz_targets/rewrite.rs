@@ -1,8 +1,10 @@
 //! Invariant: what a proxy makes of a message is a message again, with one framing, nothing of the hop before, and
-//! nobody's claim to be a peer but ours.
+//! nobody's claim to be a peer but ours, and cookies stay with their service.
 
 #![no_main]
 
+#[path = "../cookies.rs"]
+mod cookies;
 #[path = "../proxy.rs"]
 mod proxy;
 #[path = "../transcript.rs"]

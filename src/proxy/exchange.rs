@@ -70,6 +70,15 @@ pub(crate) struct Passage<'a> {
     pub(crate) pseudonym: &'a str,
 }
 
+impl Passage<'_> {
+    /// How a response is passed back, interim ones included.
+    fn response<'s>(&'s self, head: &'s ResponseHead) -> ResponseRewrite<'s> {
+        ResponseRewrite::new(head)
+            .with_terms(&self.asked.terms)
+            .with_via(self.pseudonym)
+    }
+}
+
 /// Why an exchange ended without a whole response from the server.
 enum Ended {
     /// There is something to tell the client, if its response has not begun.
@@ -268,7 +277,7 @@ async fn pass_interim(
     if passage.asked.head.version() == Version::Http10 {
         return Ok(());
     }
-    let rewrite = ResponseRewrite::new(head).with_via(passage.pseudonym);
+    let rewrite = passage.response(head);
     let written = client
         .writer
         .encode(|encoder, out| rewrite.encode_interim(encoder, out));
@@ -284,7 +293,7 @@ async fn pass_switch(
     head: &ResponseHead,
     offered: Option<&[u8]>,
 ) -> Result<(), Ended> {
-    let rewrite = ResponseRewrite::new(head).with_via(passage.pseudonym);
+    let rewrite = passage.response(head);
     let granted = offered.and_then(|offered| rewrite.upgrade(offered));
     let Some(granted) = granted else {
         let reason = "the server switched to a protocol that was not offered".to_owned();
@@ -312,9 +321,7 @@ async fn pass_response(
     server: &mut Hop<Client>,
     trip: &mut RoundTrip,
 ) -> Result<(), Ended> {
-    let rewrite = ResponseRewrite::new(head)
-        .with_terms(&passage.asked.terms)
-        .with_via(passage.pseudonym);
+    let rewrite = passage.response(head);
     let context = passage.asked.head.context();
     let length = match server.reader.decoder().framing() {
         // The end of a stream says too little: a cut body must not look complete on the next hop.

@@ -42,6 +42,7 @@ impl Gateway {
                 config,
                 pseudonym: format!("gateway-{local_peer}"),
                 only: None,
+                base: String::new(),
             },
         }
     }

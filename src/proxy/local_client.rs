@@ -165,6 +165,7 @@ mod tests {
                 pseudonym: "gateway".to_owned(),
                 only: None,
                 hosts: Hosts::new(&[]),
+                base: String::new(),
             }),
             address: client_text(address.ip()),
             host: HostValue::from(address),

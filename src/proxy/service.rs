@@ -28,7 +28,7 @@ use crate::{
         recent::Recent,
         settings::{Routed, Settings, Turn},
     },
-    rewrite::HostValue,
+    rewrite::{CookieScope, HostValue, InvalidCookiePrefix},
     route::RouteError,
     tower::{BoxError, convert},
 };
@@ -135,6 +135,20 @@ impl GatewayService {
     pub fn with_service_hosts(mut self) -> Self {
         Arc::make_mut(&mut self.settings).hosts.services = true;
         self
+    }
+
+    /// The prefix that the server takes off the path before it passes a request on, `/p2p` for example: cookies of services
+    /// are kept below it. Default: none.
+    ///
+    /// Without it a service below a path sets cookies that no client sends back. At its own host it needs no prefix.
+    ///
+    /// # Errors
+    ///
+    /// If the prefix cannot be the beginning of a path: see [`CookieScope::below`].
+    pub fn with_prefix(mut self, prefix: &str) -> Result<Self, InvalidCookiePrefix> {
+        CookieScope::below(prefix)?;
+        prefix.clone_into(&mut Arc::make_mut(&mut self.settings).base);
+        Ok(self)
     }
 
     /// The host for requests that name none, as HTTP/1.0 allows. Default: `localhost`.

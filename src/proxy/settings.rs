@@ -14,7 +14,7 @@ use crate::{
         recent::Recent,
         to_peer::ToPeer,
     },
-    rewrite::{ForwardedMode, Terms, is_loop, origin_form},
+    rewrite::{CookieScope, ForwardedMode, Terms, is_loop, origin_form},
     route::{Domain, Route},
     service::Protocol,
 };
@@ -108,6 +108,8 @@ pub(super) struct Settings {
     /// Where every request goes, if not by its host or path.
     pub(super) only: Option<(PeerId, Protocol)>,
     pub(super) hosts: Hosts,
+    /// What a server around the gateway takes off the path before a request gets here.
+    pub(super) base: String,
 }
 
 /// What is to become of a request.
@@ -127,14 +129,14 @@ pub(super) enum Turn<'a> {
 
 impl Settings {
     /// Decides about a request, on a connection on which others may have come before.
-    pub(super) fn route<'a>(&self, head: &'a RequestHead, recent: &mut Recent) -> Routed<'a> {
+    pub(super) fn route<'a>(&'a self, head: &'a RequestHead, recent: &mut Recent) -> Routed<'a> {
         let mut terms = Terms::default();
         let turn = self.turn(head, recent, &mut terms);
         Routed { terms, turn }
     }
 
     fn turn<'a>(
-        &self,
+        &'a self,
         head: &'a RequestHead,
         recent: &mut Recent,
         terms: &mut Terms<'a>,
@@ -164,9 +166,13 @@ impl Settings {
                         None => terms.sandboxed = true,
                     }
                 }
+                terms.cookies = Some(CookieScope::below_route(&self.base, route.prefix));
                 (route.peer, route.protocol, Cow::Borrowed(route.target))
             }
             (place, only) => {
+                if matches!(place, Place::Service(..)) {
+                    terms.cookies = Some(CookieScope::host_only());
+                }
                 let (peer, protocol) = at_root(place, only.as_ref())
                     .ok_or_else(|| misdirected(authority.unwrap_or_default()))?;
                 (peer, protocol, origin_form(head.method(), head.target())?)

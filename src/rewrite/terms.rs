@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::added::Added;
+use super::{added::Added, cookie::CookieScope};
 use crate::h1::{Entry, Fields, ResponseHead};
 
 /// Keeps a page in an origin of its own that is equal to no other, where it can neither read what other services stored
@@ -19,6 +19,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) reader: Option<&'a [u8]>,
     /// Whether a page in the response must not get the origin that it comes from.
     pub(crate) sandboxed: bool,
+    /// Where the cookies that the response sets may be sent, if not wherever the service says.
+    pub(crate) cookies: Option<CookieScope<'a>>,
 }
 
 impl<'a> Terms<'a> {

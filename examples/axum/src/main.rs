@@ -50,7 +50,7 @@ async fn start(listen: &str) -> anyhow::Result<(PeerId, SocketAddr)> {
     gateway.behaviour_mut().add_peer_address(origin_id, address);
     tokio::spawn(node::run(gateway));
     let gateway = libp2p_http_proxy::Gateway::new(client, gateway_id, GatewayConfig::default());
-    let site = site::router(gateway, gateway_id);
+    let site = site::router(gateway, gateway_id)?;
     let listener = TcpListener::bind(listen).await?;
     let local = listener.local_addr()?;
     let site = site.into_make_service_with_connect_info::<SocketAddr>();

@@ -14,19 +14,23 @@ use libp2p::PeerId;
 use libp2p_http_proxy::{Gateway, GatewayService};
 use tower::ServiceExt;
 
-pub(crate) fn router(gateway: Gateway, peer: PeerId) -> Router {
+/// Where the gateway is.
+const GATEWAY: &str = "/p2p";
+
+pub(crate) fn router(gateway: Gateway, peer: PeerId) -> anyhow::Result<Router> {
     let peer = peer.to_string();
     let status = async move || Json(serde_json::json!({ "peer": peer }));
     let gateway = gateway
         .into_service()
         .with_client_address(client_address)
-        .with_service_hosts();
-    Router::new()
+        .with_service_hosts()
+        .with_prefix(GATEWAY)?;
+    Ok(Router::new()
         .route("/api/status", get(status))
-        .nest_service("/p2p", gateway.clone())
+        .nest_service(GATEWAY, gateway.clone())
         .layer(middleware::from_fn(move |request, next| {
             by_host(gateway.clone(), request, next)
-        }))
+        })))
 }
 
 /// Hosts of services are not this site's, whatever the path.

@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Expect,
     Upgrade,
     Forwarded,
+    /// `Set-Cookie`, or `Set-Cookie2`, which is obsolete (RFC 6265, section 9.3) and read by some clients all the same
+    SetCookie,
     Connection,
     KeepAlive,
     ContentLength,
@@ -26,7 +28,7 @@ pub(crate) enum Kind {
 }
 
 /// Every kind, at the place of its number.
-const ALL: [Kind; 16] = [
+const ALL: [Kind; 17] = [
     Kind::Other,
     Kind::Extension,
     Kind::Te,
@@ -35,6 +37,7 @@ const ALL: [Kind; 16] = [
     Kind::Expect,
     Kind::Upgrade,
     Kind::Forwarded,
+    Kind::SetCookie,
     Kind::Connection,
     Kind::KeepAlive,
     Kind::ContentLength,
@@ -60,6 +63,8 @@ impl Kind {
             (6, b'e') => (is(name, b"expect"), Self::Expect),
             (7, b'u') => (is(name, b"upgrade"), Self::Upgrade),
             (9, b'f') => (is(name, b"forwarded"), Self::Forwarded),
+            (10, b's') => (is(name, b"set-cookie"), Self::SetCookie),
+            (11, b's') => (is(name, b"set-cookie2"), Self::SetCookie),
             (10, b'c') => (is(name, b"connection"), Self::Connection),
             (10, b'k') => (is(name, b"keep-alive"), Self::KeepAlive),
             (14, b'c') => (is(name, b"content-length"), Self::ContentLength),
@@ -79,7 +84,7 @@ impl Kind {
 
     /// Whether fields of this kind can have different names.
     pub(super) fn is_any(self) -> bool {
-        matches!(self, Self::Other | Self::Extension)
+        matches!(self, Self::Other | Self::Extension | Self::SetCookie)
     }
 
     /// Whether the field describes the hop or the framing, so that an encoder writes it or nobody
@@ -136,13 +141,15 @@ impl Kinds {
 mod tests {
     use super::*;
 
-    const NAMES: [(&str, Kind); 14] = [
+    const NAMES: [(&str, Kind); 16] = [
         ("TE", Kind::Te),
         ("Via", Kind::Via),
         ("Host", Kind::Host),
         ("Expect", Kind::Expect),
         ("Upgrade", Kind::Upgrade),
         ("Forwarded", Kind::Forwarded),
+        ("Set-Cookie", Kind::SetCookie),
+        ("Set-Cookie2", Kind::SetCookie),
         ("Connection", Kind::Connection),
         ("Keep-Alive", Kind::KeepAlive),
         ("Content-Length", Kind::ContentLength),
@@ -200,7 +207,9 @@ mod tests {
                     assert_eq!(Kind::of(&bytes), Kind::Other, "{}", bytes.escape_ascii());
                 }
             }
-            others.retain(|other| other != name && !other.starts_with('x'));
+            others.retain(|other| !other.starts_with('x') && other != name);
+            // Only this name begins with another one.
+            others.retain(|other| name != "Set-Cookie2" || other != "Set-Cookie");
             for other in others {
                 assert_eq!(Kind::of(other.as_bytes()), Kind::Other, "{other}");
             }
@@ -224,6 +233,7 @@ mod tests {
             assert!(kinds.contains(kind));
         }
         assert_eq!(Kind::from_number(u8::MAX), Kind::Other);
-        assert_eq!(ALL.len(), NAMES.len() + 2);
+        // One kind has two names, and two have any number.
+        assert_eq!(ALL.len(), NAMES.len() - 1 + 2);
     }
 }

@@ -1,0 +1,278 @@
+//! What becomes of a request on its way to the next hop?
+
+use std::{borrow::Cow, net::IpAddr};
+
+use bytes::BytesMut;
+use libp2p_identity::PeerId;
+
+use super::{
+    ForwardedMode, HostPolicy, HostValue,
+    added::Added,
+    client_text, passed_on, protocol_names,
+    scope::{
+        FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Nominated, PEER_FIELD, ends_at_hop,
+        own_field,
+    },
+    single_upgrade,
+};
+use crate::{
+    h1::{
+        Client, Encoder, Entry, Field, Kind, Misuse, Passed, RequestContext, RequestHead, Sending,
+        Start, Version,
+    },
+    route::split_absolute,
+};
+
+/// Upgrades that end in HTTP again. Through them a client could send the server requests that no proxy has looked at,
+/// with whatever it likes in [`PEER_FIELD`].
+const HTTP_AGAIN: [&[u8]; 5] = [b"h2c", b"h2", b"http", b"tls", b"ssl"];
+
+/// How the head of one request is passed on to the next hop.
+///
+/// The settings add to a request; nothing has to be set. [`encode`](Self::encode) writes the head with them. What
+/// [`te_trailers`](Self::te_trailers) and [`upgrade`](Self::upgrade) say is for its options: both describe the hop, and
+/// are written anew.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use libp2p_http_proxy::{
+///     h1::{Client, Encoder, RequestHead, Sending},
+///     rewrite::RequestRewrite,
+/// };
+///
+/// let head = RequestHead::new("GET", "/")?
+///     .with_field("Host", "example.org")?
+///     .with_field("Connection", "X-Hop")?
+///     .with_field("X-Hop", "1")?
+///     .with_field("x_libp2p-peer", "somebody else")?;
+/// let rewrite = RequestRewrite::new(&head).with_via("p2p-gateway");
+///
+/// let mut out = BytesMut::new();
+/// rewrite.encode(head.target(), Sending::default(), &mut Encoder::<Client>::new(), &mut out)?;
+/// assert_eq!(out, "GET / HTTP/1.1\r\nHost: example.org\r\nVia: 1.1 p2p-gateway\r\n\r\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RequestRewrite<'a> {
+    head: &'a RequestHead,
+    nominated: Nominated<'a>,
+    host: Option<&'a str>,
+    forwarded: ForwardedMode,
+    added: Added<'a>,
+}
+
+impl<'a> RequestRewrite<'a> {
+    /// Passes `head` on without the fields that concern the hop it came over, and without any [`PEER_FIELD`].
+    #[must_use]
+    pub fn new(head: &'a RequestHead) -> Self {
+        Self {
+            head,
+            nominated: match head.nominates_none() {
+                true => Nominated::default(),
+                false => Nominated::new(head.fields()),
+            },
+            host: None,
+            forwarded: ForwardedMode::Off,
+            added: Added::default(),
+        }
+    }
+
+    /// Tells the service which peer sent the request. For the node that offers the service, with the peer of the
+    /// authenticated connection.
+    #[must_use]
+    pub fn with_peer(mut self, peer: &PeerId) -> Self {
+        self.added.push(PEER_FIELD, peer.to_string().into_bytes());
+        self
+    }
+
+    /// As [`with_peer`](Self::with_peer), for an id that was made a text before.
+    #[must_use]
+    pub(crate) fn with_peer_text(mut self, peer: &'a str) -> Self {
+        self.added.push(PEER_FIELD, peer.as_bytes());
+        self
+    }
+
+    /// Tells the service how the client reached the gateway: from which address, under which `Host`, and by which
+    /// scheme (`"http"`).
+    #[must_use]
+    #[inline]
+    pub fn with_forwarded(mut self, mode: ForwardedMode, client: IpAddr, scheme: &'a str) -> Self {
+        self.set_forwarded(mode, client_text(client).into(), scheme);
+        self
+    }
+
+    /// As [`with_forwarded`](Self::with_forwarded), for an address that [`client_text`] made a text before.
+    #[must_use]
+    pub(crate) fn with_forwarded_text(
+        mut self,
+        mode: ForwardedMode,
+        client: &'a [u8],
+        scheme: &'a str,
+    ) -> Self {
+        self.set_forwarded(mode, client.into(), scheme);
+        self
+    }
+
+    fn set_forwarded(&mut self, mode: ForwardedMode, client: Cow<'a, [u8]>, scheme: &'a str) {
+        self.forwarded = mode;
+        if mode == ForwardedMode::Off {
+            return;
+        }
+        self.add_forwarded(FORWARDED_FOR, client);
+        if let Some(host) = self.head.host() {
+            self.add_forwarded(FORWARDED_HOST, host.into());
+        }
+        self.added.check(FORWARDED_PROTO, scheme);
+        self.add_forwarded(FORWARDED_PROTO, scheme.as_bytes().into());
+    }
+
+    /// Adds one field with what the client sent under that name, if that is to stay, and one item more.
+    fn add_forwarded(&mut self, name: &'static str, item: Cow<'a, [u8]>) {
+        if self.forwarded != ForwardedMode::Append {
+            return self.added.push(name, item);
+        }
+        let earlier = self.head.fields().get_all(name);
+        let earlier = earlier.filter(|line| !line.is_empty());
+        let parts = earlier.flat_map(|line| [line, b", "]).chain([&*item]);
+        self.added.push_joined(name, parts);
+    }
+
+    /// Decides what `Host` the next hop sees; `target` is its own name. A request that has none, as HTTP/1.0 allows,
+    /// gets the authority of an absolute target, or else `target`: on an HTTP/1.1 hop there must be one.
+    #[must_use]
+    #[inline]
+    pub fn with_host(mut self, policy: &'a HostPolicy, target: &'a HostValue) -> Self {
+        self.host = host_for(self.head, policy, target);
+        self
+    }
+
+    /// Appends this proxy to the `Via` of the request (RFC 9110, section 7.6.3).
+    ///
+    /// `pseudonym` is a token. It should differ between all proxies that a request may pass, or one of them takes
+    /// itself for another: see [`is_loop`].
+    #[must_use]
+    #[inline]
+    pub fn with_via(mut self, pseudonym: &str) -> Self {
+        self.added.push_via(self.head.version(), pseudonym);
+        self
+    }
+
+    /// The fields for the next hop: what came, in its order, then what was added.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> + Clone {
+        let kept = passed_on(self.head.fields(), |entry| self.decide(entry));
+        let missing = self.missing_host().into_iter();
+        missing.chain(kept).chain(self.added.iter())
+    }
+
+    /// Writes the head for the next hop, with `target` as its target: as [`Encoder::request`] does
+    /// with [`fields`](Self::fields), but nothing that was checked when it was read is checked
+    /// again, and what is passed on is copied in as few pieces as can be.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn encode(
+        &self,
+        target: &str,
+        options: Sending<'_>,
+        encoder: &mut Encoder<Client>,
+        out: &mut BytesMut,
+    ) -> Result<RequestContext, Misuse> {
+        let start = Start::passed(self.head, target, self.host.is_none());
+        encoder.request_with(&start, options, out, |writer| {
+            if let Some(host) = self.missing_host() {
+                writer.put(host)?;
+            }
+            writer.pass(self.head.fields(), self.nominated.is_empty(), |entry| {
+                self.decide(entry)
+            })?;
+            self.added.write(writer)
+        })
+    }
+
+    /// The Host of a request that came without. RFC 9110, section 7.2: it should be the first field.
+    fn missing_host(&self) -> Option<Field<'_>> {
+        let value = self.host.filter(|_| self.head.host().is_none())?.as_bytes();
+        Some(Field {
+            name: "Host",
+            value,
+        })
+    }
+
+    #[inline]
+    fn decide<'s>(&'s self, field: &Entry<'_>) -> Passed<'s> {
+        if self.drops(field) {
+            return Passed::Dropped;
+        }
+        match self.host {
+            Some(host) if field.kind() == Kind::Host => Passed::Replaced(host.as_bytes()),
+            _ => Passed::Kept,
+        }
+    }
+
+    #[inline]
+    fn drops(&self, field: &Entry<'_>) -> bool {
+        match field.kind() {
+            kind if ends_at_hop(kind) => true,
+            // In HTTP/1.0 it means nothing (RFC 9110, section 10.1.1), and the next hop is HTTP/1.1, where it would.
+            Kind::Expect if self.head.version() == Version::Http10 => true,
+            Kind::Forwarded if self.forwarded == ForwardedMode::Replace => true,
+            Kind::Extension if self.drops_own(field.name()) => true,
+            _ => self.nominated.contains(field),
+        }
+    }
+
+    /// Whether a field is dropped because only a proxy may set it.
+    fn drops_own(&self, name: &[u8]) -> bool {
+        match (own_field(name), self.forwarded) {
+            (None, _) => false,
+            (Some(PEER_FIELD), _) | (Some(_), ForwardedMode::Replace) => true,
+            (Some(_), ForwardedMode::Off) => false,
+            // What was added holds what the client sent.
+            (Some(name), ForwardedMode::Append) => self.added.contains(name),
+        }
+    }
+
+    /// Whether the request passed on may say `TE: trailers`: if the client takes trailers, as the proxy passes them on
+    /// (RFC 9110, section 10.1.4).
+    #[must_use]
+    pub fn te_trailers(&self) -> bool {
+        self.head.takes_trailers()
+    }
+
+    /// The value of `Upgrade` for the next hop, if the request asks for a switch of protocols that may be passed on
+    /// (RFC 9110, section 7.8).
+    ///
+    /// `None`, so that the request is passed on as an ordinary one, also if the protocols stand in several lines, are
+    /// very many, or if one of them is HTTP again: in such a tunnel the client could claim to be another peer.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<&'a [u8]> {
+        if !self.head.context().upgrade {
+            return None;
+        }
+        let protocols = single_upgrade(self.head.fields())?;
+        protocol_names(protocols)
+            .all(|name| {
+                !HTTP_AGAIN
+                    .iter()
+                    .any(|http| name.eq_ignore_ascii_case(http))
+            })
+            .then_some(protocols)
+    }
+}
+
+/// The Host for the next hop, if it is not the one that the request came with.
+fn host_for<'a>(
+    head: &'a RequestHead,
+    policy: &'a HostPolicy,
+    target: &'a HostValue,
+) -> Option<&'a str> {
+    match policy.value(target) {
+        Some(value) => Some(value.as_str()),
+        None if head.host().is_some() => None,
+        None => match split_absolute(head.target()) {
+            Some((authority, _)) => Some(authority),
+            None => Some(target.as_str()),
+        },
+    }
+}

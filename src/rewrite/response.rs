@@ -1,0 +1,149 @@
+//! What becomes of a response on its way back to the client's hop?
+
+use bytes::BytesMut;
+
+use super::{
+    CookieScope, Terms,
+    added::Added,
+    passed_on, protocol_names,
+    scope::{Nominated, PEER_FIELD, ends_at_hop, own_field},
+    single_upgrade,
+    terms::grants_reading,
+};
+use crate::h1::{
+    Encoder, Entry, Field, FieldWriter, Fields, Kind, Misuse, Passed, RequestContext, ResponseHead,
+    Sending, Server,
+};
+
+/// How the head of one response, interim ones included, is passed on to the client's hop.
+#[derive(Clone, Debug)]
+pub struct ResponseRewrite<'a> {
+    head: &'a ResponseHead,
+    /// The fields with which the cookies stay in their scope, if those of the head do not.
+    confined: Option<Box<Fields>>,
+    nominated: Nominated<'a>,
+    /// Whether the gateway says who may read the response, and not the service.
+    grants_reading: bool,
+    added: Added<'a>,
+}
+
+impl<'a> ResponseRewrite<'a> {
+    /// Passes `head` on without the fields that concern the hop it came over, and without any [`PEER_FIELD`].
+    #[must_use]
+    pub fn new(head: &'a ResponseHead) -> Self {
+        Self {
+            head,
+            nominated: match head.nominates_none() {
+                true => Nominated::default(),
+                false => Nominated::new(head.fields()),
+            },
+            confined: None,
+            grants_reading: false,
+            added: Added::default(),
+        }
+    }
+
+    /// Adds what a gateway tells a browser about the response of a service.
+    #[must_use]
+    pub(crate) fn with_terms(mut self, terms: &Terms<'a>) -> Self {
+        self.grants_reading = terms.add(self.head, &mut self.added);
+        match terms.cookies {
+            Some(scope) => self.with_cookie_scope(scope),
+            None => self,
+        }
+    }
+
+    /// Keeps the cookies that the response sets to the service that sets them.
+    ///
+    /// For a service at a host of its own `scope` is [`CookieScope::host_only`], and for one below a path
+    /// [`CookieScope::below`] that. Interim responses and switches set cookies, too. The order of several cookies stays.
+    #[must_use]
+    #[inline]
+    pub fn with_cookie_scope(mut self, scope: CookieScope<'_>) -> Self {
+        let fields = self.head.fields();
+        // Most responses set none.
+        if fields.values(Kind::SetCookie).next().is_some() {
+            self.confined = scope.confine(fields).map(Box::new);
+        }
+        self
+    }
+
+    /// Appends this proxy to the `Via` of the response.
+    #[must_use]
+    #[inline]
+    pub fn with_via(mut self, pseudonym: &str) -> Self {
+        self.added.push_via(self.head.version(), pseudonym);
+        self
+    }
+
+    /// The fields for the client's hop: what came, in its order, then what was added.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> + Clone {
+        let kept = passed_on(self.came(), |entry| self.decide(entry));
+        kept.chain(self.added.iter())
+    }
+
+    /// Writes the head for the client's hop: as [`Encoder::response`] does with [`fields`](Self::fields), but nothing
+    /// that was checked when it was read is checked again, and what is passed on is copied in as few pieces as can be.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn encode(
+        &self,
+        request: &RequestContext,
+        options: Sending<'_>,
+        encoder: &mut Encoder<Server>,
+        out: &mut BytesMut,
+    ) -> Result<(), Misuse> {
+        encoder.response_with(request, self.head.into(), options, out, |writer| {
+            self.write_fields(writer)
+        })
+    }
+
+    /// As [`encode`](Self::encode), for an interim response: as [`Encoder::interim`] does.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn encode_interim(
+        &self,
+        encoder: &mut Encoder<Server>,
+        out: &mut BytesMut,
+    ) -> Result<(), Misuse> {
+        encoder.interim_with(self.head.into(), out, |writer| self.write_fields(writer))
+    }
+
+    fn write_fields<'s>(&'s self, writer: &mut FieldWriter<'_, 's>) -> Result<(), Misuse> {
+        let keeps_others = self.nominated.is_empty() && !self.grants_reading;
+        writer.pass(self.came(), keeps_others, |entry| self.decide(entry))?;
+        self.added.write(writer)
+    }
+
+    /// What came, with cookies that stay in their scope.
+    fn came(&self) -> &Fields {
+        self.confined.as_deref().unwrap_or(self.head.fields())
+    }
+
+    #[inline]
+    fn decide(&self, field: &Entry<'_>) -> Passed<'static> {
+        let drops = match field.kind() {
+            kind if ends_at_hop(kind) => true,
+            Kind::Extension if own_field(field.name()) == Some(PEER_FIELD) => true,
+            Kind::Other if self.grants_reading && grants_reading(field) => true,
+            _ => self.nominated.contains(field),
+        };
+        if drops { Passed::Dropped } else { Passed::Kept }
+    }
+
+    /// The value of `Upgrade` in a 101, if it grants protocols that `offered`, the value that the request was passed on
+    /// with, holds. A server must not switch to any other (RFC 9110, section 7.8).
+    #[must_use]
+    pub fn upgrade(&self, offered: &[u8]) -> Option<&'a [u8]> {
+        let granted = single_upgrade(self.head.fields())?;
+        let was_offered =
+            |name: &[u8]| protocol_names(offered).any(|one| one.eq_ignore_ascii_case(name));
+        // Compared by name: servers answer `WebSocket` to `websocket`, and leave versions out.
+        let mut names = protocol_names(granted).peekable();
+        (names.peek().is_some() && names.all(was_offered)).then_some(granted)
+    }
+}
