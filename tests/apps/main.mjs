@@ -45,14 +45,14 @@ async function check(name, module, form) {
   let nodes;
   let failure;
   try {
-    const { app, others } = await module.start(scope);
+    const started = await module.start(scope);
+    const { app, others = {} } = started;
     const targets = { app: app.target };
-    for (const [name, other] of Object.entries(others ?? {})) targets[name] = other.target;
-    nodes = await Nodes.start(scope, targets);
+    for (const [name, other] of Object.entries(others)) targets[name] = other.target;
+    nodes = await Nodes.start(scope, targets, started.options);
     const test = {
+      ...started,
       scope,
-      app,
-      others,
       form,
       nodes,
       url: await nodes.site(form, 'app'),

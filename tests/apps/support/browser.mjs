@@ -7,7 +7,8 @@ import { PATIENCE } from './wait.mjs';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-// A public name that an attacker lets resolve to this machine.
+// Public names, which resolve to this machine here: one of somebody's site, and one that an attacker makes point here.
+export const FOREIGN = 'foreign.example';
 export const REBOUND = 'rebound.example';
 
 const ARGUMENTS = [
@@ -22,7 +23,7 @@ const ARGUMENTS = [
   '--disable-dev-shm-usage',
   '--no-proxy-server',
   // What is not loopback does not exist.
-  `--host-resolver-rules=MAP ${REBOUND} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1`,
+  `--host-resolver-rules=MAP *.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1`,
 ];
 
 export async function launch() {

@@ -22,11 +22,14 @@ export class Nodes {
   #started = [];
   #origin;
   #gateway;
+  #forward;
+  #options;
 
-  // `services` maps names to targets.
-  static async start(scope, services) {
+  // `services` maps names to targets; `options` are more options of the nodes that take requests.
+  static async start(scope, services, options = []) {
     const nodes = new Nodes();
     nodes.#scope = scope;
+    nodes.#options = options;
     const named = Object.entries(services).flatMap(([name, target]) => ['--name', name, '--to', target]);
     nodes.#origin = await nodes.#start('serve', '--listen', '/ip4/127.0.0.1/tcp/0', ...named);
     return nodes;
@@ -43,19 +46,28 @@ export class Nodes {
 
   // Where the gateway listens; it is started when it is first asked for.
   async gateway() {
-    this.#gateway ??= this.#start('gateway', '--listen', '127.0.0.1:0', '--peer', this.#address);
+    this.#gateway ??= this.#start('gateway', '--listen', '127.0.0.1:0', '--peer', this.#address, ...this.#options);
     const url = new URL(fact(await this.#gateway, 'gateway '));
     return { host: url.host, port: url.port };
   }
 
   async forward(name) {
-    const node = await this.#start('forward', '--listen', '127.0.0.1:0', '--peer', this.#address, '--name', name);
-    return fact(node, 'forward ').split(' ')[0];
+    const args = ['--listen', '127.0.0.1:0', '--peer', this.#address, '--name', name, ...this.#options];
+    this.#forward = await this.#start('forward', ...args);
+    return fact(this.#forward, 'forward ').split(' ')[0];
   }
 
   // The base URL of a service, without a slash at its end.
   site(form, name) {
     return FORMS[form](this, name);
+  }
+
+  // The statuses of all requests so far for a path, of which there is at least one sooner or later.
+  async statuses(form, path) {
+    const node = await (form === 'forward' ? this.#forward : this.#gateway);
+    const line = new RegExp(`side="gateway".* path="${path.replaceAll('.', '\\.')}" status=(\\d+)`);
+    await node.line(line);
+    return node.log.map((text) => line.exec(text)?.[1]).filter(Boolean).map(Number);
   }
 
   // Throws if one of the nodes has ended.

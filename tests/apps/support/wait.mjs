@@ -1,5 +1,7 @@
 // How does a test wait? For an event, not for ever, and it says what it waited for.
 
+import { inspect } from 'node:util';
+
 // Longer than anything here takes on a busy machine, shorter than the time limits of the proxy, which must not be what ends
 // a wait.
 export const PATIENCE = 45_000;
@@ -46,7 +48,7 @@ export class Watched {
     try {
       return await within(what, found);
     } catch (error) {
-      error.message += `; it is ${JSON.stringify(this.#value)}`;
+      error.message += `; it is ${inspect(this.#value, { breakLength: Infinity, maxArrayLength: 5 })}`;
       throw error;
     } finally {
       this.#waiting.delete(look);
