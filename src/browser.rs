@@ -87,6 +87,11 @@ impl<'a> Fetch<'a> {
         !authority.is_some_and(names)
     }
 
+    /// Whether a browser sends the request, for all that it says.
+    pub(crate) fn is_of_browser(&self) -> bool {
+        self.site.is_some() || self.origin.is_some()
+    }
+
     /// Whether the request opens a page in a tab of its own, as a link does. Its response is shown, and told to no other
     /// page.
     pub(crate) fn opens_page(&self, method: &str) -> bool {

@@ -291,6 +291,30 @@ async fn cookies_stay_with_their_service() {
 }
 
 #[tokio::test]
+async fn a_service_speaks_for_its_own_origin_only() {
+    let mut path = default().await;
+    let own = host(&path, "localhost", "app");
+    let all = "clear-site-data: \"*\"\nService-Worker-Allowed: /\nX-Other: 1\n";
+    for (head, stays) in [
+        (
+            format!("GET / HTTP/1.1\nHost: {own}\nSec-Fetch-Site: same-origin"),
+            true,
+        ),
+        (
+            "GET {}/ HTTP/1.1\nHost: localhost\nSec-Fetch-Site: same-origin".to_owned(),
+            false,
+        ),
+        ("GET {}/ HTTP/1.1\nHost: localhost".to_owned(), true),
+    ] {
+        let (_, response) = ask(&mut path, &head, all).await.passed(&head);
+        for name in ["Clear-Site-Data", "Service-Worker-Allowed"] {
+            assert_eq!(values(&response, name).len(), usize::from(stays), "{head}");
+        }
+        assert_eq!(values(&response, "X-Other"), ["1"]);
+    }
+}
+
+#[tokio::test]
 async fn pages_of_other_origins_are_refused() {
     let mut path = default().await;
     let own = host(&path, "localhost", "app");

@@ -58,22 +58,23 @@ impl Hosts {
             };
             return Ok(self.gateway(own));
         }
+        // A domain may be below another one, so that the host of a service of one looks like a wrong one of the other.
+        let mut wrong = None;
         for (index, domain) in self.domains.iter().enumerate() {
             if domain.is(host) {
                 return Ok(self.gateway(Some(domain)));
             }
-            match domain.read(host) {
-                Some(_) if !self.services => break,
+            match domain.read(host).filter(|_| self.services) {
                 Some(Ok((peer, service))) => return Ok(Place::Service(peer, service)),
-                Some(Err(error)) => return Err(error.into()),
+                Some(Err(error)) => wrong = wrong.or(Some(error)),
                 // RFC 6761, section 6.3: all names below localhost are this machine.
-                None if index == 0 && domain.labels_of(host).is_some() => {
+                None if index == 0 && is_own_name(domain, host) => {
                     return Ok(self.gateway(Some(domain)));
                 }
                 None => {}
             }
         }
-        Err(misdirected(host))
+        Err(wrong.map_or_else(|| misdirected(host), Failure::from))
     }
 
     fn gateway<'a>(&self, domain: Option<&'a Domain>) -> Place<'a> {
@@ -110,6 +111,11 @@ fn address(host: &str) -> Option<bool> {
     Some(address.to_canonical().is_loopback())
 }
 
+/// Whether a host is below a domain, and does not look like that of a service.
+fn is_own_name(domain: &Domain, host: &str) -> bool {
+    domain.labels_of(host).is_some() && domain.read(host).is_none()
+}
+
 pub(super) fn misdirected(host: &str) -> Failure {
     Failure::HostNotAllowed {
         host: host.to_owned(),
@@ -119,6 +125,30 @@ pub(super) fn misdirected(host: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn domains_may_be_below_each_other() {
+        let peer = PeerId::random();
+        let app = ServiceName::new("app").expect("is a name");
+        let domains: Vec<Domain> = ["example.com", "p2p.example.com", "a--b.example.com"]
+            .map(|domain| domain.parse().expect("is a domain"))
+            .into();
+        let hosts = Hosts::new(&domains);
+        for domain in &domains {
+            let host = domain.host_of(&peer, &app).unwrap_or_default();
+            assert_eq!(
+                hosts.find(&host),
+                Ok(Place::Service(peer, app.clone())),
+                "{host}"
+            );
+            let own = hosts.find(domain.as_str());
+            assert_eq!(own, Ok(Place::Gateway(Some(domain))));
+        }
+        assert!(matches!(
+            hosts.find("app.peer.p2p.example.com"),
+            Err(Failure::BadHost(_))
+        ));
+    }
 
     #[test]
     fn ports_and_addresses() {

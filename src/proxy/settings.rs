@@ -166,6 +166,7 @@ impl Settings {
                         None => terms.sandboxed = true,
                     }
                 }
+                terms.shares_origin = fetch.is_of_browser();
                 terms.cookies = Some(CookieScope::below_route(&self.base, route.prefix));
                 (route.peer, route.protocol, Cow::Borrowed(route.target))
             }

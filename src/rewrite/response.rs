@@ -8,7 +8,7 @@ use super::{
     passed_on, protocol_names,
     scope::{Nominated, PEER_FIELD, ends_at_hop, own_field},
     single_upgrade,
-    terms::grants_reading,
+    terms::{grants_reading, speaks_for_origin},
 };
 use crate::h1::{
     Encoder, Entry, Field, FieldWriter, Fields, Kind, Misuse, Passed, RequestContext, ResponseHead,
@@ -24,6 +24,8 @@ pub struct ResponseRewrite<'a> {
     nominated: Nominated<'a>,
     /// Whether the gateway says who may read the response, and not the service.
     grants_reading: bool,
+    /// Whether the response is not the only one of its origin.
+    shares_origin: bool,
     added: Added<'a>,
 }
 
@@ -39,6 +41,7 @@ impl<'a> ResponseRewrite<'a> {
             },
             confined: None,
             grants_reading: false,
+            shares_origin: false,
             added: Added::default(),
         }
     }
@@ -47,6 +50,7 @@ impl<'a> ResponseRewrite<'a> {
     #[must_use]
     pub(crate) fn with_terms(mut self, terms: &Terms<'a>) -> Self {
         self.grants_reading = terms.add(self.head, &mut self.added);
+        self.shares_origin = terms.shares_origin;
         match terms.cookies {
             Some(scope) => self.with_cookie_scope(scope),
             None => self,
@@ -114,7 +118,7 @@ impl<'a> ResponseRewrite<'a> {
     }
 
     fn write_fields<'s>(&'s self, writer: &mut FieldWriter<'_, 's>) -> Result<(), Misuse> {
-        let keeps_others = self.nominated.is_empty() && !self.grants_reading;
+        let keeps_others = self.nominated.is_empty() && !self.grants_reading && !self.shares_origin;
         writer.pass(self.came(), keeps_others, |entry| self.decide(entry))?;
         self.added.write(writer)
     }
@@ -130,6 +134,7 @@ impl<'a> ResponseRewrite<'a> {
             kind if ends_at_hop(kind) => true,
             Kind::Extension if own_field(field.name()) == Some(PEER_FIELD) => true,
             Kind::Other if self.grants_reading && grants_reading(field) => true,
+            Kind::Other if self.shares_origin && speaks_for_origin(field) => true,
             _ => self.nominated.contains(field),
         };
         if drops { Passed::Dropped } else { Passed::Kept }

@@ -19,6 +19,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) reader: Option<&'a [u8]>,
     /// Whether a page in the response must not get the origin that it comes from.
     pub(crate) sandboxed: bool,
+    /// Whether a browser takes the response for one of the gateway's own origin, which others share.
+    pub(crate) shares_origin: bool,
     /// Where the cookies that the response sets may be sent, if not wherever the service says.
     pub(crate) cookies: Option<CookieScope<'a>>,
 }
@@ -66,9 +68,14 @@ impl<'a> Terms<'a> {
     }
 }
 
+/// Whether a field speaks for everything at the origin of the response: it deletes what is stored there, or puts paths
+/// beyond its own under a worker.
+pub(super) fn speaks_for_origin(field: &Entry<'_>) -> bool {
+    field.is("Clear-Site-Data") || field.is("Service-Worker-Allowed")
+}
+
 /// Whether a field says to which other origins a response may be read: the gateway's word then, not the service's, as
 /// browsers take only one, and credentials that were meant for one page are not for another.
 pub(super) fn grants_reading(field: &Entry<'_>) -> bool {
-    let is = |name: &str| field.name().eq_ignore_ascii_case(name.as_bytes());
-    is(ALLOW_ORIGIN) || is(ALLOW_CREDENTIALS)
+    field.is(ALLOW_ORIGIN) || field.is(ALLOW_CREDENTIALS)
 }
