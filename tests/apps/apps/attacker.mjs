@@ -21,6 +21,7 @@ const form = (url, target) => {
 };
 const tries = {
   fetch: async (url) => (await fetch(url, { credentials })).text(),
+  anonymous: async (url) => (await fetch(url, { credentials: 'omit' })).text(),
   opaque: async (url) => (await fetch(url, { credentials, mode: 'no-cors' })).text(),
   post: async (url) => (await fetch(url, { credentials, mode: 'no-cors', method: 'POST', body: 'written' })).text(),
   put: async (url) =>

@@ -11,7 +11,8 @@ export const SECRET = 'the secret of the victim';
 
 const PIXEL = '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"></svg>';
 
-export async function start(scope) {
+// `cors` is whether it lets others read what it says.
+export async function start(scope, { cors = true } = {}) {
   const seen = new Watched([]);
   // By the last part of the path, which names the try.
   const answers = {
@@ -34,10 +35,12 @@ export async function start(scope) {
     'GET /redirect': (_, response, url) => response.writeHead(302, { Location: url.searchParams.get('to') }).end(),
     '*': (request, response, url) => {
       note(request);
-      response.setHeader('Access-Control-Allow-Origin', request.headers.origin ?? '*');
-      response.setHeader('Access-Control-Allow-Credentials', 'true');
-      response.setHeader('Access-Control-Allow-Methods', '*, PUT');
-      response.setHeader('Access-Control-Allow-Headers', 'Content-Type');
+      if (cors) {
+        response.setHeader('Access-Control-Allow-Origin', request.headers.origin ?? '*');
+        response.setHeader('Access-Control-Allow-Credentials', 'true');
+        response.setHeader('Access-Control-Allow-Methods', '*, PUT');
+        response.setHeader('Access-Control-Allow-Headers', 'Content-Type');
+      }
       const answer = answers[url.pathname.split('/').pop()] ?? ((response) => text(response, SECRET));
       answer(response);
     },

@@ -21,13 +21,14 @@ export async function start(scope) {
 }
 
 export async function check(test) {
-  const { app, form, url, user } = test;
+  const { app, form, nodes, url, user } = test;
   const context = await user();
   const page = await context.newPage();
   // The user has logged in; a browser is sent from the path to the host.
   await page.goto(`${url}/`);
   await page.getByText(SECRET).waitFor();
-  const home = form === 'path' ? new URL(page.url()).origin : url;
+  const home = new URL(page.url()).origin;
+  assert.equal(home, form === 'path' ? await nodes.site('host', 'app') : url);
   const names = await page.evaluate('names');
   assert.ok(names.length > 20 && names.includes(LINK));
 
