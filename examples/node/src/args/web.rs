@@ -9,7 +9,7 @@ pub(crate) struct WebArgs {
     /// Requests for any other name are refused with 421, so that no page can reach this port by a name of its own that
     /// points here. Services have their hosts below the domain: NAME--KEY.DOMAIN, for which one wildcard certificate is
     /// enough, and NAME.PEER.p2p.DOMAIN. Let a server with a certificate for *.DOMAIN pass its requests on to this port
-    /// with their Host.
+    /// with their Host. Browsers on other machines need it to open pages of services, as their localhost is another one.
     ///
     /// Example: --domain example.com
     #[arg(long = "domain", value_name = "DOMAIN")]
