@@ -48,7 +48,7 @@ async fn refused(stream: impl AsyncRead + AsyncWrite) -> String {
         let _ = read.read_to_string(&mut answer).await;
         begun.elapsed()
     };
-    let sent = drip(&mut write, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    let sent = drip(&mut write, "GET / HTTP/1.1\r\nHost: localhost\r\nX: ");
     let took = within(async {
         tokio::select! {
             took = read => took,
@@ -200,7 +200,7 @@ mod proxy {
             .expect("connects")
             .compat();
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         );
         let mut answer = String::new();
         within(async {
