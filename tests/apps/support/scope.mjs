@@ -1,10 +1,15 @@
 // Who ends what a test has started? The scope that it was started in, last things first.
 
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { within } from './wait.mjs';
+
+// The last resort, for a test that is told to stop in the middle.
+const directories = new Set();
+process.on('exit', () => directories.forEach((path) => rmSync(path, { recursive: true, force: true, maxRetries: 5 })));
 
 export class Scope {
   #ends = [];
@@ -17,7 +22,11 @@ export class Scope {
   // A directory that is gone afterwards.
   async directory() {
     const path = await mkdtemp(join(tmpdir(), 'p2p-http-apps-'));
-    this.defer(path, () => rm(path, { recursive: true, force: true, maxRetries: 5 }));
+    directories.add(path);
+    this.defer(path, async () => {
+      await rm(path, { recursive: true, force: true, maxRetries: 5 });
+      directories.delete(path);
+    });
     return path;
   }
 
