@@ -17,7 +17,8 @@ export const refusals = true;
 const LINK = 'open';
 
 export async function start(scope) {
-  return { app: await victim(scope), others: { evil: await attacker(scope) }, site: await attacker(scope) };
+  const evil = await attacker(scope);
+  return { app: await victim(scope), others: { evil, Evil_App: evil }, site: await attacker(scope) };
 }
 
 export async function check(test) {
@@ -64,10 +65,14 @@ function reads(learned) {
 
 // From where it is tried, and what address the victim has from there.
 async function places({ scope, form, nodes, url, site }, context) {
+  // Where a page goes first to be sent on to the victim.
+  const redirector = `redirector = '${site.target}/redirect?to='`;
   const at = (origin, path = '/') => async () => {
     const page = await context.newPage();
     await page.goto(origin + path);
-    return { page, frame: page.frames().at(-1), target: url };
+    const frame = page.frames().at(-1);
+    await frame.evaluate(redirector);
+    return { page, frame, target: url };
   };
   const all = {
     // A page of another site, one that shares the victim's host or domain and differs in the port, and one of no origin.
@@ -79,14 +84,16 @@ async function places({ scope, form, nodes, url, site }, context) {
       const name = await relay(scope, site.target);
       const origin = `http://${REBOUND}:${name.port}`;
       const attack = await at(origin)();
-      // The name no longer leads there.
-      await attack.page.evaluate(`redirector = '${site.target}/redirect?to='`);
       name.turn(new URL(url).origin.replace(/\/\/[^:]*/, '//127.0.0.1'));
       return { ...attack, target: origin + new URL(url).pathname.replace(/\/$/, ''), rebound: true };
     },
   };
-  // Another service of the same peer at the same gateway.
-  if (form !== 'forward') all.service = at(await nodes.site('host', 'evil'));
+  if (form !== 'forward') {
+    // Another service of the same peer at the same gateway, and one whose name is none for a host, so that its pages are shown
+    // at the gateway's own.
+    all.service = at(await nodes.site('host', 'evil'));
+    all.hostless = at(await nodes.site('path', 'Evil_App'));
+  }
   return all;
 }
 
