@@ -92,13 +92,15 @@ settings! {
     with_keep_alive / keep_alive: Duration;
 
     /// The longest gap between two body bytes, in each direction; also how long a write may make no progress.
-    /// Default: 60 s.
+    /// Default: 60 s. A response of server-sent events (`text/event-stream`) may be silent for as long as
+    /// [a tunnel](Self::with_tunnel_timeout).
     with_body_gap_timeout / body_gap_timeout: Duration;
 
     /// How long a response head may take after the request was sent; `None` waits for ever. Default: 60 s.
     with_response_timeout / response_timeout: Option<Duration>;
 
-    /// How long a tunnel (a WebSocket, say) may carry nothing in both directions. Default: 10 min.
+    /// How long a tunnel (a WebSocket, say) may carry nothing in both directions, and a response of server-sent events
+    /// nothing in its own. Default: 10 min.
     with_tunnel_timeout / tunnel_timeout: Duration;
 
     /// Inbound streams of one connection, idle ones included. What exceeds it gets a 503. Default: 256, the

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::{
     error::{ExchangeError, Wait},
-    h1::{Client, Fields, ResponseHead},
+    h1::{Client, Fields, Framing, ResponseHead},
     hop::{Hop, Pump, PumpError, Source, Writer},
 };
 
@@ -69,6 +69,11 @@ impl RoundTrip {
             None // the upload has a timeout of its own
         };
         let head = ready!(hop.reader.poll_head(cx, (Wait::Response, patience)));
+        if let Ok(head) = &head {
+            let is_stream = tells_events(head, hop.reader.decoder().framing());
+            let silence = is_stream.then(|| hop.reader.config().tunnel_timeout());
+            hop.reader.allow_silence(silence);
+        }
         // Where the peer took no more of the request and did not answer either, the former is what went wrong.
         Poll::Ready(
             head.map_err(|error| RoundTripError::Response(self.refused.take().unwrap_or(error))),
@@ -96,5 +101,46 @@ impl RoundTrip {
             Err(PumpError::Sink(error)) => self.refused = Some(error),
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Whether the body of a response is a stream of events, which come when something happens
+/// ([server-sent events](https://html.spec.whatwg.org/multipage/server-sent-events.html)).
+fn tells_events(head: &ResponseHead, framing: Framing) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    // Its length is never known before.
+    if !matches!(framing, Framing::Chunked | Framing::UntilClose) {
+        return false;
+    }
+    let content_type = head.fields().get("Content-Type").unwrap_or_default();
+    let mut parts = content_type.split(|&byte| byte == b';');
+    parts
+        .next()
+        .is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(EVENTS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_of_events() {
+        for (kind, framing, expected) in [
+            ("text/event-stream", Framing::Chunked, true),
+            (
+                "Text/Event-Stream ; charset=utf-8",
+                Framing::UntilClose,
+                true,
+            ),
+            ("text/event-stream", Framing::Length(9), false),
+            ("text/event-streams", Framing::Chunked, false),
+            ("text/plain; text/event-stream", Framing::Chunked, false),
+        ] {
+            let head = ResponseHead::new(200).expect("is a status");
+            let head = head.with_field("Content-Type", kind).expect("is valid");
+            assert_eq!(tells_events(&head, framing), expected, "{kind}");
+        }
+        let head = ResponseHead::new(200).expect("is a status");
+        assert!(!tells_events(&head, Framing::Chunked));
     }
 }

@@ -224,7 +224,8 @@ async fn requests_behind_each_other_are_answered_in_order_also_after_a_half_clos
             }
         })
         .await;
-        let both = b"GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let both =
+            b"GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: localhost\r\n\r\n";
         stream.write_all(both).await.expect("is taken");
         stream.close().await.expect("closes");
         let mut answers = String::new();

@@ -114,6 +114,32 @@ async fn forwarded_fields_can_be_appended_to() {
 }
 
 #[tokio::test]
+async fn events_may_be_silent_for_longer_than_other_bodies() {
+    let nodes = Config::default().with_body_gap_timeout(Duration::from_millis(100));
+    let mut path = Path::new(Setup {
+        nodes,
+        ..Setup::default()
+    })
+    .await;
+    let get = "GET {}/ HTTP/1.1\nHost: localhost\n\n";
+    let mut begun = Vec::new();
+    for kind in ["text/event-stream", "text/plain"] {
+        let mut client = path.request(get).await;
+        let mut server = path.accepted().await;
+        read_head(&mut server).await;
+        let head = format!("HTTP/1.1 200 OK\nContent-Type: {kind}\nTransfer-Encoding: chunked\n\n");
+        write(&mut server, &head).await;
+        read_head(&mut client).await;
+        begun.push((client, server));
+    }
+    let [(mut events, mut server), (mut plain, _idle)] = begun.try_into().expect("are two");
+    // The plain one began later, and was silent for too long.
+    assert!(read_to_end(&mut plain).await.is_err());
+    write(&mut server, "4\nhi\n\n0\n\n").await;
+    read_until(&mut events, "0\r\n\r\n").await;
+}
+
+#[tokio::test]
 async fn hops_are_reused_on_both_sides() {
     let mut path = Path::new(Setup::default()).await;
     let mut client = path.connect().await;

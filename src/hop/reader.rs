@@ -28,6 +28,8 @@ pub(crate) struct Reader<R: Role> {
     data: usize,
     trailers: Option<Fields>,
     watchdog: Watchdog,
+    /// How long the body may be silent, if not as long as any other.
+    silence: Option<Duration>,
     /// Whether any byte has arrived in this exchange.
     begun: bool,
     /// Whether any byte of the head that is awaited has arrived.
@@ -49,6 +51,7 @@ impl<R: Role> Reader<R> {
             data: 0,
             trailers: None,
             watchdog: Watchdog::default(),
+            silence: None,
             begun: false,
             in_head: false,
             half_closed: false,
@@ -95,6 +98,11 @@ impl<R: Role> Reader<R> {
     /// A wait for the peer begins now, whatever was waited for before.
     pub(crate) fn start_waiting(&mut self) {
         self.watchdog.progress();
+    }
+
+    /// Lets the body that follows be silent for so long, or as long as any other.
+    pub(crate) fn allow_silence(&mut self, silence: Option<Duration>) {
+        self.silence = silence;
     }
 
     pub(crate) fn config(&self) -> &Arc<Config> {
@@ -160,7 +168,8 @@ impl<R: Role> Reader<R> {
             if self.advance()? {
                 return Poll::Ready(Ok(self.data > 0));
             }
-            let limit = (Wait::Body, self.config.body_gap_timeout());
+            let silence = self.silence.unwrap_or(self.config.body_gap_timeout());
+            let limit = (Wait::Body, silence);
             if ready!(self.poll_more(cx, Some(limit)))? == 0 {
                 let leftover = self.buffer.filled().len();
                 match self.decoder.end_of_input(leftover)? {
