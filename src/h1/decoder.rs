@@ -227,6 +227,8 @@ impl<R: Role> Decoder<R> {
 
     fn step<'i>(&mut self, input: &'i [u8]) -> Result<(usize, Step<'i, R::Incoming>), Error> {
         match &mut self.state {
+            // Whoever waits for a head asks at every look, and there is seldom anything before it comes whole.
+            State::Head(_) if input.is_empty() => Ok((0, Step::NeedMore)),
             State::Head(_) => self.head(input),
             State::Length { left } => {
                 let length = usize::try_from(*left)
