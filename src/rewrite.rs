@@ -17,6 +17,8 @@ use std::{
 #[cfg(feature = "tower")]
 pub(crate) use self::scope::{is_peer_claim, may_be_trailer};
 pub(crate) use self::terms::Terms;
+#[cfg(feature = "tokio")]
+pub(crate) use self::via::Pseudonym;
 pub use self::{
     cookie::{CookieScope, InvalidCookiePrefix},
     host::{HostPolicy, HostValue, InvalidHostValue},

@@ -17,7 +17,7 @@ use crate::{
     lease::Seat,
     outgoing::may_retry,
     proxy::{access::Record, tunnel::tunnel},
-    rewrite::{RequestRewrite, ResponseRewrite, Terms, allowed_trailers},
+    rewrite::{Pseudonym, RequestRewrite, ResponseRewrite, Terms, allowed_trailers},
     round_trip::{RoundTrip, RoundTripError},
     tunnel::Upgraded,
 };
@@ -67,7 +67,7 @@ pub(crate) struct Passage<'a> {
     pub(crate) target: &'a str,
     pub(crate) rewrite: RequestRewrite<'a>,
     /// What names this proxy in the `Via` of the response.
-    pub(crate) pseudonym: &'a str,
+    pub(crate) pseudonym: &'a Pseudonym,
 }
 
 impl Passage<'_> {
@@ -75,7 +75,7 @@ impl Passage<'_> {
     fn response<'s>(&'s self, head: &'s ResponseHead) -> ResponseRewrite<'s> {
         ResponseRewrite::new(head)
             .with_terms(&self.asked.terms)
-            .with_via(self.pseudonym)
+            .with_own_via(self.pseudonym)
     }
 }
 

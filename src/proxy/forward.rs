@@ -24,7 +24,7 @@ use crate::{
         to_server::{Connections, ToServer},
     },
     requests::Requests,
-    rewrite::{HostPolicy, RequestRewrite, Terms, is_loop, origin_form},
+    rewrite::{HostPolicy, Pseudonym, RequestRewrite, Terms, is_loop, origin_form},
     service::{Protocol, ServiceName},
     services::Service,
     shared::Shared,
@@ -93,7 +93,7 @@ pub struct Forward {
 struct Site {
     config: ForwardConfig,
     connections: Arc<Connections>,
-    pseudonym: String,
+    pseudonym: Pseudonym,
     shared: Arc<Shared>,
     ending: CancellationToken,
 }
@@ -116,7 +116,7 @@ impl Forward {
         let mut exchanges = Drain::default();
         let site = Arc::new(Site {
             connections: Connections::new(self.target, Arc::clone(&shared.config)),
-            pseudonym: format!("origin-{}", self.local_peer),
+            pseudonym: Pseudonym::new("origin", &self.local_peer),
             config: self.config,
             ending: exchanges.ending(),
             shared,
@@ -240,7 +240,7 @@ impl Site {
                     rewrite: RequestRewrite::new(&head)
                         .with_peer_text(&stream.peer)
                         .with_host(&self.config.host, self.connections.target().host())
-                        .with_via(&self.pseudonym),
+                        .with_own_via(&self.pseudonym),
                     pseudonym: &self.pseudonym,
                 };
                 let connect = ToServer(Arc::clone(&self.connections));
@@ -262,7 +262,7 @@ impl Site {
         peer: PeerId,
         head: &'a RequestHead,
     ) -> Result<Cow<'a, str>, Failure> {
-        if is_loop(head, &self.pseudonym) {
+        if is_loop(head, self.pseudonym.as_str()) {
             return Err(Failure::LoopDetected);
         }
         let allowed = &self.config.allowed_peers;

@@ -15,7 +15,7 @@ use crate::{
         recent::Recent,
         settings::{GatewayConfig, Settings},
     },
-    rewrite::{HostValue, client_text},
+    rewrite::{HostValue, Pseudonym, client_text},
     service::Protocol,
 };
 
@@ -40,7 +40,7 @@ impl Gateway {
                 client,
                 hosts: Hosts::new(&config.domains),
                 config,
-                pseudonym: format!("gateway-{local_peer}"),
+                pseudonym: Pseudonym::new("gateway", &local_peer),
                 only: None,
                 base: String::new(),
             },

@@ -89,7 +89,7 @@ impl Answer for LocalClient {
                     rewrite: RequestRewrite::new(&head)
                         .with_host(&HostPolicy::Preserve, &self.host)
                         .with_forwarded_text(self.settings.config.forwarded, &self.address, "http")
-                        .with_via(&self.settings.pseudonym),
+                        .with_own_via(&self.settings.pseudonym),
                     pseudonym: &self.settings.pseudonym,
                 };
                 pass(hop, &passage, &to, &mut record).await
@@ -148,7 +148,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        GatewayConfig, client::Client, config::Config, proxy::hosts::Hosts, rewrite::client_text,
+        GatewayConfig,
+        client::Client,
+        config::Config,
+        proxy::hosts::Hosts,
+        rewrite::{Pseudonym, client_text},
         shared::Shared,
     };
 
@@ -162,7 +166,7 @@ mod tests {
             settings: Arc::new(Settings {
                 client: Client::new(Shared::new(PeerId::random(), Config::default())),
                 config: GatewayConfig::default(),
-                pseudonym: "gateway".to_owned(),
+                pseudonym: Pseudonym::new("gateway", &PeerId::random()),
                 only: None,
                 hosts: Hosts::new(&[]),
                 base: String::new(),

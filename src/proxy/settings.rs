@@ -14,7 +14,7 @@ use crate::{
         recent::Recent,
         to_peer::ToPeer,
     },
-    rewrite::{CookieScope, ForwardedMode, Terms, is_loop, origin_form},
+    rewrite::{CookieScope, ForwardedMode, Pseudonym, Terms, is_loop, origin_form},
     route::{Domain, Route},
     service::Protocol,
 };
@@ -104,7 +104,7 @@ impl GatewayConfig {
 pub(super) struct Settings {
     pub(super) client: Client,
     pub(super) config: GatewayConfig,
-    pub(super) pseudonym: String,
+    pub(super) pseudonym: Pseudonym,
     /// Where every request goes, if not by its host or path.
     pub(super) only: Option<(PeerId, Protocol)>,
     pub(super) hosts: Hosts,
@@ -141,7 +141,7 @@ impl Settings {
         recent: &mut Recent,
         terms: &mut Terms<'a>,
     ) -> Result<Turn<'a>, Failure> {
-        if is_loop(head, &self.pseudonym) {
+        if is_loop(head, self.pseudonym.as_str()) {
             return Err(Failure::LoopDetected);
         }
         let authority = authority(head);

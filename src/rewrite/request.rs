@@ -14,6 +14,7 @@ use super::{
         own_field,
     },
     single_upgrade,
+    via::{Pseudonym, VIA},
 };
 use crate::{
     h1::{
@@ -154,6 +155,14 @@ impl<'a> RequestRewrite<'a> {
     #[inline]
     pub fn with_via(mut self, pseudonym: &str) -> Self {
         self.added.push_via(self.head.version(), pseudonym);
+        self
+    }
+
+    /// As [`with_via`](Self::with_via), for a proxy of this crate.
+    #[must_use]
+    pub(crate) fn with_own_via(mut self, pseudonym: &'a Pseudonym) -> Self {
+        self.added
+            .push(VIA, pseudonym.received(self.head.version()));
         self
     }
 

@@ -9,6 +9,7 @@ use super::{
     scope::{Nominated, PEER_FIELD, ends_at_hop, own_field},
     single_upgrade,
     terms::{grants_reading, speaks_for_origin},
+    via::{Pseudonym, VIA},
 };
 use crate::h1::{
     Encoder, Entry, Field, FieldWriter, Fields, Kind, Misuse, Passed, RequestContext, ResponseHead,
@@ -77,6 +78,14 @@ impl<'a> ResponseRewrite<'a> {
     #[inline]
     pub fn with_via(mut self, pseudonym: &str) -> Self {
         self.added.push_via(self.head.version(), pseudonym);
+        self
+    }
+
+    /// As [`with_via`](Self::with_via), for a proxy of this crate.
+    #[must_use]
+    pub(crate) fn with_own_via(mut self, pseudonym: &'a Pseudonym) -> Self {
+        self.added
+            .push(VIA, pseudonym.received(self.head.version()));
         self
     }
 

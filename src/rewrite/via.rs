@@ -1,8 +1,40 @@
 //! Which proxies a request has passed through, and is this one of them? (RFC 9110, section 7.6.3)
 
-use crate::h1::{Kind, RequestHead};
+use libp2p_identity::PeerId;
+
+use crate::h1::{Kind, RequestHead, Version};
 
 pub(super) const VIA: &str = "Via";
+
+/// What names a proxy of this crate, as a text and as what it writes into `Via`.
+#[derive(Clone, Debug)]
+pub(crate) struct Pseudonym {
+    http10: Box<str>,
+    http11: Box<str>,
+}
+
+impl Pseudonym {
+    /// One that no other proxy has: `part` is what the node does here, in one word.
+    pub(crate) fn new(part: &'static str, node: &PeerId) -> Self {
+        Self {
+            http10: format!("1.0 {part}-{node}").into(),
+            http11: format!("1.1 {part}-{node}").into(),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.http11["1.1 ".len()..]
+    }
+
+    /// The item for a message that was received in this version.
+    pub(super) fn received(&self, version: Version) -> &[u8] {
+        let item = match version {
+            Version::Http10 => &self.http10,
+            Version::Http11 => &self.http11,
+        };
+        item.as_bytes()
+    }
+}
 
 /// Whether the request has passed through the proxy with this pseudonym before, by its `Via` fields (RFC 9110, section
 /// 7.6.3).
@@ -90,6 +122,33 @@ fn skip_comment(text: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        h1::{Limits, ResponseHead},
+        rewrite::{RequestRewrite, ResponseRewrite},
+    };
+
+    #[test]
+    fn what_a_proxy_has_ready_is_what_it_would_write() {
+        let peer = PeerId::random();
+        let own = Pseudonym::new("gateway", &peer);
+        assert_eq!(own.as_str(), format!("gateway-{peer}"));
+        let limits = Limits::default();
+        for version in ["HTTP/1.0", "HTTP/1.1"] {
+            let request = format!("GET / {version}\r\nHost: h\r\n\r\n");
+            let request = RequestHead::parse(request.as_bytes(), &limits).expect("is a request");
+            let rewrite = RequestRewrite::new(&request);
+            let joined = rewrite.clone().with_via(own.as_str());
+            assert!(rewrite.with_own_via(&own).fields().eq(joined.fields()));
+
+            let response = format!("{version} 200 OK\r\n\r\n");
+            let response =
+                ResponseHead::parse(response.as_bytes(), &limits).expect("is a response");
+            let rewrite = ResponseRewrite::new(&response);
+            let joined = rewrite.clone().with_via(own.as_str());
+            assert!(rewrite.with_own_via(&own).fields().eq(joined.fields()));
+            assert_eq!(joined.fields().count(), 1);
+        }
+    }
 
     #[test]
     fn a_proxy_recognises_itself() {

@@ -61,7 +61,7 @@ impl GatewayService {
         let rewrite = RequestRewrite::new(head)
             .with_host(&HostPolicy::Preserve, &self.host)
             .with_forwarded_text(settings.config.forwarded, client, self.scheme)
-            .with_via(&settings.pseudonym);
+            .with_own_via(&settings.pseudonym);
         let outgoing = outgoing(head, target, &rewrite)?;
         let length = convert::request_length(&body, &parts);
         let payload = convert::payload(body, length);
@@ -90,7 +90,7 @@ impl GatewayService {
     ) -> Result<http::Response<()>, Failure> {
         let rewrite = ResponseRewrite::new(head)
             .with_terms(terms)
-            .with_via(&self.settings.pseudonym);
+            .with_own_via(&self.settings.pseudonym);
         let answer = convert::response_parts(head, rewrite.fields());
         let mut answer = answer.map_err(Failure::InvalidResponse)?;
         if let Length::Known(length) = head.declared_length() {
