@@ -11,7 +11,7 @@ use super::{
     client_text, passed_on, protocol_names,
     scope::{
         FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Nominated, PEER_FIELD, ends_at_hop,
-        own_field,
+        forwarded_field, is_peer_field,
     },
     single_upgrade,
     via::{Pseudonym, VIA},
@@ -233,12 +233,16 @@ impl<'a> RequestRewrite<'a> {
 
     /// Whether a field is dropped because only a proxy may set it.
     fn drops_own(&self, name: &[u8]) -> bool {
-        match (own_field(name), self.forwarded) {
-            (None, _) => false,
-            (Some(PEER_FIELD), _) | (Some(_), ForwardedMode::Replace) => true,
-            (Some(_), ForwardedMode::Off) => false,
+        if is_peer_field(name) {
+            return true;
+        }
+        match self.forwarded {
+            ForwardedMode::Off => false,
+            ForwardedMode::Replace => forwarded_field(name).is_some(),
             // What was added holds what the client sent.
-            (Some(name), ForwardedMode::Append) => self.added.contains(name),
+            ForwardedMode::Append => {
+                forwarded_field(name).is_some_and(|name| self.added.contains(name))
+            }
         }
     }
 

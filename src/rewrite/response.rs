@@ -6,7 +6,7 @@ use super::{
     CookieScope, Terms,
     added::Added,
     passed_on, protocol_names,
-    scope::{Nominated, PEER_FIELD, ends_at_hop, own_field},
+    scope::{Nominated, ends_at_hop, is_peer_field},
     single_upgrade,
     terms::{grants_reading, speaks_for_origin},
     via::{Pseudonym, VIA},
@@ -31,7 +31,7 @@ pub struct ResponseRewrite<'a> {
 }
 
 impl<'a> ResponseRewrite<'a> {
-    /// Passes `head` on without the fields that concern the hop it came over, and without any [`PEER_FIELD`].
+    /// Passes `head` on without the fields that concern the hop it came over, and without any [`PEER_FIELD`](super::PEER_FIELD).
     #[must_use]
     pub fn new(head: &'a ResponseHead) -> Self {
         Self {
@@ -141,7 +141,7 @@ impl<'a> ResponseRewrite<'a> {
     fn decide(&self, field: &Entry<'_>) -> Passed<'static> {
         let drops = match field.kind() {
             kind if ends_at_hop(kind) => true,
-            Kind::Extension if own_field(field.name()) == Some(PEER_FIELD) => true,
+            Kind::Extension if is_peer_field(field.name()) => true,
             Kind::Other if self.grants_reading && grants_reading(field) => true,
             Kind::Other if self.shares_origin && speaks_for_origin(field) => true,
             _ => self.nominated.contains(field),

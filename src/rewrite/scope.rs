@@ -66,7 +66,7 @@ pub fn allowed_trailers(trailers: Fields) -> Fields {
 
 /// Whether a server may take the field for [`PEER_FIELD`].
 pub(crate) fn is_peer_claim(name: &str) -> bool {
-    own_field(name.as_bytes()) == Some(PEER_FIELD)
+    is_peer_field(name.as_bytes())
 }
 
 /// Whether a field called `name` may stand behind a body that is passed on.
@@ -89,10 +89,15 @@ pub(super) fn ends_at_hop(kind: Kind) -> bool {
         )
 }
 
-/// Which field that only a proxy may set a server may take `name` for. The name of each begins with `X`, as do all that
-/// may be taken for it: other kinds than [`Kind::Extension`] need not be asked.
-pub(super) fn own_field(name: &[u8]) -> Option<&'static str> {
-    [PEER_FIELD, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO]
+/// Whether a server may take `name` for [`PEER_FIELD`]. That begins with `X`, as do all that may be taken for it: other
+/// kinds than [`Kind::Extension`] need not be asked.
+pub(super) fn is_peer_field(name: &[u8]) -> bool {
+    is_alike(name, PEER_FIELD.as_bytes())
+}
+
+/// Which field that tells a service about the client a server may take `name` for. They begin with `X`, too.
+pub(super) fn forwarded_field(name: &[u8]) -> Option<&'static str> {
+    [FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO]
         .into_iter()
         .find(|own| is_alike(name, own.as_bytes()))
 }
@@ -186,6 +191,10 @@ mod tests {
         ] {
             assert!(!ends_at_hop(Kind::of(name.as_bytes())), "{name}");
         }
+        let own_field = |name: &[u8]| {
+            let peer = is_peer_field(name).then_some(PEER_FIELD);
+            peer.or(forwarded_field(name))
+        };
         for own in [PEER_FIELD, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO] {
             for name in [
                 own.to_owned(),
