@@ -16,7 +16,7 @@ use crate::{
     lease::Seat,
     link::{Arrival, InboundSeat, Link},
     proxy::{
-        access::Record,
+        access::{Record, Subject},
         downstream::{Answer, End, serve},
         drain::Drain,
         exchange::{Asked, Passage, pass, refuse},
@@ -25,7 +25,7 @@ use crate::{
     },
     requests::Requests,
     rewrite::{HostPolicy, Pseudonym, RequestRewrite, Terms, is_loop, origin_form},
-    service::{Protocol, ServiceName},
+    service::Protocol,
     services::Service,
     shared::Shared,
 };
@@ -224,15 +224,13 @@ impl Site {
         mut hop: Hop<Server>,
         head: RequestHead,
     ) -> Option<Hop<Server>> {
-        let (service, peer) = (stream.service.name.clone(), stream.link.peer);
         let mut record = Record::new();
-        record.remote = Some((peer, Protocol::Service(service.clone())));
         let asked = Asked {
             head: &head,
             name: NAME,
             terms: Terms::default(),
         };
-        let left = match self.check(service, peer, &head) {
+        let left = match self.check(stream, &head) {
             Ok(target) => {
                 let passage = Passage {
                     asked,
@@ -251,22 +249,26 @@ impl Site {
                 Some(hop)
             }
         };
-        record.write("origin", head.method(), head.target());
+        record.write("origin", || Subject {
+            remote: Some((&stream.peer, Protocol::Service(stream.service.name.clone()))),
+            method: head.method(),
+            path: head.target(),
+        });
         left
     }
 
     /// The target for the server, if the request may go on.
     fn check<'a>(
         &self,
-        service: ServiceName,
-        peer: PeerId,
+        stream: &PeerStream,
         head: &'a RequestHead,
     ) -> Result<Cow<'a, str>, Failure> {
         if is_loop(head, self.pseudonym.as_str()) {
             return Err(Failure::LoopDetected);
         }
-        let allowed = &self.config.allowed_peers;
+        let (peer, allowed) = (stream.link.peer, &self.config.allowed_peers);
         if !allowed.is_empty() && !allowed.contains(&peer) {
+            let service = stream.service.name.clone();
             return Err(Failure::NotAllowed { peer, service });
         }
         Ok(origin_form(head.method(), head.target())?)

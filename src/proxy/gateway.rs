@@ -9,6 +9,7 @@ use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
 use crate::{
     client::Client,
     proxy::{
+        access::PeerText,
         drain::Drain,
         hosts::Hosts,
         local_client::LocalClient,
@@ -95,6 +96,7 @@ impl Gateway {
                 address: client_text(address.ip()),
                 host: host.clone(),
                 recent: Recent::default(),
+                peer_text: PeerText::default(),
             };
             let ending = clients.ending();
             clients.spawn(async move {

@@ -11,7 +11,7 @@ use crate::{
     h1::{CloseReason, RequestContext, RequestHead, Server},
     hop::Hop,
     proxy::{
-        access::Record,
+        access::{PeerText, Record, Subject},
         downstream::{Answer, End, serve},
         exchange::{Asked, Passage, pass, refuse, reply},
         recent::Recent,
@@ -36,6 +36,7 @@ pub(super) struct LocalClient {
     /// Where the client connected to, for requests that name no host.
     pub(super) host: HostValue,
     pub(super) recent: Recent,
+    pub(super) peer_text: PeerText,
 }
 
 impl LocalClient {
@@ -64,7 +65,11 @@ impl LocalClient {
         let mut record = Record::new();
         record.status = page.status;
         record.error = Some(failure.to_string());
-        record.write("gateway", "-", "-");
+        record.write("gateway", || Subject {
+            remote: None,
+            method: "-",
+            path: "-",
+        });
         if answered.is_ok() {
             finish(hop).await;
         }
@@ -80,9 +85,9 @@ impl Answer for LocalClient {
             name: NAME,
             terms,
         };
+        let mut went_to = None;
         let left = match turn {
             Ok(Turn::Pass(to, target)) => {
-                record.remote = Some((to.peer, to.protocol.clone()));
                 let passage = Passage {
                     asked,
                     target: &target,
@@ -92,7 +97,9 @@ impl Answer for LocalClient {
                         .with_own_via(&self.settings.pseudonym),
                     pseudonym: &self.settings.pseudonym,
                 };
-                pass(hop, &passage, &to, &mut record).await
+                let left = pass(hop, &passage, &to, &mut record).await;
+                went_to = Some(to);
+                left
             }
             Ok(Turn::Answer(page)) => {
                 reply(&mut hop, asked, page, false, &mut record).await;
@@ -103,7 +110,11 @@ impl Answer for LocalClient {
                 Some(hop)
             }
         };
-        record.write("gateway", head.method(), head.target());
+        record.write("gateway", || Subject {
+            remote: went_to.map(|to| (self.peer_text.of(to.peer), to.protocol)),
+            method: head.method(),
+            path: head.target(),
+        });
         left
     }
 }
@@ -174,6 +185,7 @@ mod tests {
             address: client_text(address.ip()),
             host: HostValue::from(address),
             recent: Recent::default(),
+            peer_text: PeerText::default(),
         };
         let size = size_of_val(&client.serve(stream, CancellationToken::new()));
         assert!(size < 2560, "the future takes {size} bytes");

@@ -187,6 +187,7 @@ where
             let (parts, body) = request.into_parts();
             let mut log = Log {
                 record: Record::new(),
+                remote: None,
                 method: parts.method.to_string(),
                 path: convert::target(&parts.uri).to_owned(),
             };
@@ -237,7 +238,7 @@ impl GatewayService {
         let Routed { terms, turn } = self.settings.route(head, &mut Recent::default());
         let passed = match turn {
             Ok(Turn::Pass(to, target)) => {
-                log.record.remote = Some((to.peer, to.protocol.clone()));
+                log.remote = Some((to.peer, to.protocol.clone()));
                 let way = Way {
                     head,
                     to,

@@ -9,12 +9,17 @@ use std::{
 use bytes::Bytes;
 use http::HeaderName;
 use http_body::{Frame, SizeHint};
+use libp2p_identity::PeerId;
 
 use crate::{
     body::Body,
     error::ExchangeError,
-    proxy::{access::Record, exchange::describe},
+    proxy::{
+        access::{PeerText, Record, Subject},
+        exchange::describe,
+    },
     rewrite::may_be_trailer,
+    service::Protocol,
 };
 
 /// The body of a response of a [`GatewayService`](crate::GatewayService): that of the peer, read from its stream as the
@@ -101,6 +106,7 @@ fn allowed(mut frame: Frame<Bytes>) -> Frame<Bytes> {
 /// Writes the line about a request when all is over, however that came.
 pub(super) struct Log {
     pub(super) record: Record,
+    pub(super) remote: Option<(PeerId, Protocol)>,
     pub(super) method: String,
     pub(super) path: String,
 }
@@ -110,6 +116,12 @@ impl Drop for Log {
         if self.record.status == 0 {
             self.record.error = Some("the client has gone".to_owned());
         }
-        self.record.write("gateway", &self.method, &self.path);
+        let remote = self.remote.take();
+        let mut text = PeerText::default();
+        self.record.write("gateway", || Subject {
+            remote: remote.map(|(peer, protocol)| (text.of(peer), protocol)),
+            method: &self.method,
+            path: &self.path,
+        });
     }
 }
