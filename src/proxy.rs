@@ -3,6 +3,7 @@
 mod access;
 mod downstream;
 mod drain;
+mod ending;
 mod exchange;
 mod forward;
 mod gateway;

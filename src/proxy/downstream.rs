@@ -6,14 +6,12 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use futures::future::{Either, select};
-use tokio_util::sync::CancellationToken;
-
 use crate::{
     arrival::{await_request, await_soon},
     error::ExchangeError,
     h1::{RequestHead, Server},
     hop::Hop,
+    proxy::ending::{Ending, Watch},
 };
 
 /// Who answers the requests of a hop.
@@ -41,15 +39,16 @@ pub(super) enum End {
     Ending(Hop<Server>),
 }
 
-/// Answers the requests of `hop`, beginning with `first` where that has been read, until `ending` is cancelled or the
+/// Answers the requests of `hop`, beginning with `first` where that has been read, until `ending` has begun or the
 /// hop has been silent for [`Config::keep_alive`](crate::Config::keep_alive).
 pub(super) async fn serve(
     mut hop: Hop<Server>,
     first: Option<RequestHead>,
     answer: &mut impl Answer,
-    ending: &CancellationToken,
+    ending: &Ending,
 ) -> End {
-    let mut ending = pin!(ending.cancelled());
+    let begun = pin!(ending.begun());
+    let mut ending = Watch::new(ending, begun);
     let mut first = first;
     if first.is_none() {
         hop.begin_request();
@@ -57,7 +56,7 @@ pub(super) async fn serve(
     loop {
         let head = match first.take() {
             Some(head) => head,
-            None => match unless(&mut ending, await_request(&mut hop)).await {
+            None => match ending.unless(await_request(&mut hop)).await {
                 Some(Ok(head)) => head,
                 Some(Err(error)) => return End::Unread(hop, error),
                 None => return End::Ending(hop),
@@ -99,7 +98,7 @@ async fn serve_busy(
     mut hop: Hop<Server>,
     mut head: RequestHead,
     answer: &mut impl Answer,
-    mut ending: impl Future<Output = ()> + Unpin,
+    ending: &mut Watch<'_, impl Future<Output = ()>>,
 ) -> Result<Hop<Server>, End> {
     let busy = Busy::begin();
     loop {
@@ -112,22 +111,11 @@ async fn serve_busy(
         if busy.is_none() {
             return Ok(hop);
         }
-        head = match unless(&mut ending, await_soon(&mut hop)).await {
+        head = match ending.unless(await_soon(&mut hop)).await {
             Some(Ok(Some(head))) => head,
             Some(Ok(None)) => return Ok(hop),
             Some(Err(error)) => return Err(End::Unread(hop, error)),
             None => return Err(End::Ending(hop)),
         };
-    }
-}
-
-/// What comes of `wait`, unless the end comes first.
-async fn unless<T>(
-    ending: impl Future<Output = ()> + Unpin,
-    wait: impl Future<Output = T>,
-) -> Option<T> {
-    match select(ending, pin!(wait)).await {
-        Either::Left(_) => None,
-        Either::Right((done, _)) => Some(done),
     }
 }

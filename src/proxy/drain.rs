@@ -3,13 +3,14 @@
 use std::{future::Future, time::Duration};
 
 use tokio::{task::JoinSet, time::timeout};
-use tokio_util::sync::CancellationToken;
+
+use crate::proxy::ending::Ending;
 
 /// A set of tasks that end in order at a shutdown, or are cut.
 #[derive(Default)]
 pub(super) struct Drain {
     tasks: JoinSet<()>,
-    ending: CancellationToken,
+    ending: Ending,
 }
 
 impl Drain {
@@ -29,14 +30,14 @@ impl Drain {
         }
     }
 
-    /// Cancelled when no new exchange is to begin.
-    pub(super) fn ending(&self) -> CancellationToken {
+    /// Begins when no new exchange is to begin.
+    pub(super) fn ending(&self) -> Ending {
         self.ending.clone()
     }
 
     /// Lets running exchanges end, for at most `limit`, and drops the rest.
     pub(super) async fn finish(mut self, limit: Duration) {
-        self.ending.cancel();
+        self.ending.begin();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(limit, all).await.is_err() {
             tracing::warn!(cut = self.tasks.len(), "exchanges did not end in time");

@@ -5,7 +5,6 @@ use std::{borrow::Cow, collections::HashSet, future::Future, pin::pin, sync::Arc
 use futures::future::{Either, poll_fn, select};
 use libp2p_identity::PeerId;
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     arrival::refuse_request,
@@ -19,6 +18,7 @@ use crate::{
         access::{Record, Subject},
         downstream::{Answer, End, serve},
         drain::Drain,
+        ending::Ending,
         exchange::{Asked, Passage, pass, refuse},
         target::Target,
         to_server::{Connections, ToServer},
@@ -95,7 +95,7 @@ struct Site {
     connections: Arc<Connections>,
     pseudonym: Pseudonym,
     shared: Arc<Shared>,
-    ending: CancellationToken,
+    ending: Ending,
 }
 
 impl Forward {

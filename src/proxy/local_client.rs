@@ -3,7 +3,6 @@
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     answer::{answer, request_failure},
@@ -13,6 +12,7 @@ use crate::{
     proxy::{
         access::{PeerText, Record, Subject},
         downstream::{Answer, End, serve},
+        ending::Ending,
         exchange::{Asked, Passage, pass, refuse, reply},
         recent::Recent,
         settings::{Routed, Settings, Turn},
@@ -40,7 +40,7 @@ pub(super) struct LocalClient {
 }
 
 impl LocalClient {
-    pub(super) async fn serve(mut self, stream: TcpStream, ending: CancellationToken) {
+    pub(super) async fn serve(mut self, stream: TcpStream, ending: Ending) {
         let mut hop = Hop::<Server>::new(TcpSocket::new(stream), self.settings.client.config());
         if !self.settings.config.half_closed_clients {
             hop.reader.end_means_gone();
@@ -187,7 +187,7 @@ mod tests {
             recent: Recent::default(),
             peer_text: PeerText::default(),
         };
-        let size = size_of_val(&client.serve(stream, CancellationToken::new()));
+        let size = size_of_val(&client.serve(stream, Ending::default()));
         assert!(size < 2560, "the future takes {size} bytes");
     }
 }
