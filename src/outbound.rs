@@ -42,6 +42,8 @@ pub(crate) struct Outbound {
 #[derive(Default)]
 struct Peers {
     known: HashMap<PeerId, Arc<Streams>>,
+    /// The peer that was asked for last, which is nearly always the next, too.
+    last: Option<Arc<Streams>>,
     ended: bool,
 }
 
@@ -90,9 +92,14 @@ impl Outbound {
         if peers.ended {
             return Err(OutboundFailure::SwarmEnded);
         }
+        if let Some(streams) = peers.last.as_ref().filter(|last| last.peer() == peer) {
+            return Ok(Arc::clone(streams));
+        }
         let known = peers.known.entry(peer);
         let streams = known.or_insert_with(|| Streams::new(self, &self.config, peer));
-        Ok(Arc::clone(streams))
+        let streams = Arc::clone(streams);
+        peers.last = Some(Arc::clone(&streams));
+        Ok(streams)
     }
 
     /// Has the swarm dial a peer.
@@ -170,6 +177,7 @@ impl Outbound {
     pub(crate) fn end(&self) {
         let mut peers = self.peers();
         peers.ended = true;
+        peers.last = None;
         let known = mem::take(&mut peers.known);
         drop(peers);
         for streams in known.values() {
@@ -185,6 +193,7 @@ impl Outbound {
         let mut peers = self.peers();
         if streams.forget_if_unused() {
             peers.known.remove(&streams.peer());
+            peers.last = None;
         }
     }
 

@@ -169,7 +169,7 @@ pub enum InvalidServiceName {
 /// What two peers agree to speak on a stream: which service, and in which of the naming schemes.
 ///
 /// Whatever the name, the stream carries HTTP/1.1.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
     /// `/x/http/$name`: the names that this crate announces, and that `ipfs p2p listen /x/http/$name …` offers.

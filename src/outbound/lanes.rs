@@ -4,7 +4,7 @@
 //! free goes to the longest waiting request, even if that means to close it and open one for another protocol.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     mem,
     sync::Arc,
     task::{Context, Waker},
@@ -26,7 +26,8 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Peer {
     links: Vec<Arc<Link>>,
-    lanes: HashMap<Protocol, Lane>,
+    /// In order: of the few that most peers have, one is found sooner by comparing names than by hashing them.
+    lanes: BTreeMap<Protocol, Lane>,
     /// Streams that exist, idle or lent.
     open: usize,
     opening: usize,
