@@ -73,23 +73,24 @@ pub(crate) struct Passage<'a> {
 impl Passage<'_> {
     /// How a response is passed back, interim ones included.
     fn response<'s>(&'s self, head: &'s ResponseHead) -> ResponseRewrite<'s> {
-        ResponseRewrite::new(head)
-            .with_terms(&self.asked.terms)
-            .with_own_via(self.pseudonym)
+        let mut rewrite = ResponseRewrite::new(head);
+        rewrite.set_terms(&self.asked.terms);
+        rewrite.set_own_via(self.pseudonym);
+        rewrite
     }
 }
 
 /// Why an exchange ended without a whole response from the server.
 enum Ended {
     /// There is something to tell the client, if its response has not begun.
-    Failure(Failure),
+    Failure(Box<Failure>),
     /// The client is gone or sends no more.
     Client(ExchangeError),
 }
 
 impl From<Failure> for Ended {
     fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
+        Self::Failure(Box::new(failure))
     }
 }
 
@@ -188,7 +189,7 @@ async fn exchange<C: Connect>(
                 let whole = upstream.hop.writer.body_bytes() == 0;
                 let again = whole && may_retry(&upstream.hop, passage.asked.head.method());
                 if !(upstream.reused && again) {
-                    return Err(Ended::Failure(response_failure(connect, error)));
+                    return Err(response_failure(connect, error).into());
                 }
                 tracing::debug!(error = &error as &dyn std::error::Error, "sending again");
                 trip = RoundTrip::new(connect.half_close());
@@ -354,7 +355,7 @@ fn poll_both(
     }
     match download.poll(cx, &mut *server.reader, &mut client.writer, trailers) {
         Poll::Ready(moved) => Poll::Ready(moved.map_err(|error| match error {
-            PumpError::Source(error) => Ended::Failure(cut_response(&error)),
+            PumpError::Source(error) => cut_response(&error).into(),
             PumpError::Sink(error) => Ended::Client(error),
         })),
         // A response may be quiet for long, and nobody should be kept busy for a client that has gone.

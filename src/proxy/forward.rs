@@ -232,13 +232,14 @@ impl Site {
         };
         let left = match self.check(stream, &head) {
             Ok(target) => {
+                let mut rewrite = RequestRewrite::new(&head)
+                    .with_host(&self.config.host, self.connections.target().host());
+                rewrite.set_peer_text(&stream.peer);
+                rewrite.set_own_via(&self.pseudonym);
                 let passage = Passage {
                     asked,
                     target: &target,
-                    rewrite: RequestRewrite::new(&head)
-                        .with_peer_text(&stream.peer)
-                        .with_host(&self.config.host, self.connections.target().host())
-                        .with_own_via(&self.pseudonym),
+                    rewrite,
                     pseudonym: &self.pseudonym,
                 };
                 let connect = ToServer(Arc::clone(&self.connections));

@@ -88,13 +88,15 @@ impl Answer for LocalClient {
         let mut went_to = None;
         let left = match turn {
             Ok(Turn::Pass(to, target)) => {
+                let mut rewrite =
+                    RequestRewrite::new(&head).with_host(&HostPolicy::Preserve, &self.host);
+                let mode = self.settings.config.forwarded;
+                rewrite.set_forwarded_text(mode, &self.address, "http");
+                rewrite.set_own_via(&self.settings.pseudonym);
                 let passage = Passage {
                     asked,
                     target: &target,
-                    rewrite: RequestRewrite::new(&head)
-                        .with_host(&HostPolicy::Preserve, &self.host)
-                        .with_forwarded_text(self.settings.config.forwarded, &self.address, "http")
-                        .with_own_via(&self.settings.pseudonym),
+                    rewrite,
                     pseudonym: &self.settings.pseudonym,
                 };
                 let left = pass(hop, &passage, &to, &mut record).await;

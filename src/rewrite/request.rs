@@ -87,10 +87,8 @@ impl<'a> RequestRewrite<'a> {
     }
 
     /// As [`with_peer`](Self::with_peer), for an id that was made a text before.
-    #[must_use]
-    pub(crate) fn with_peer_text(mut self, peer: &'a str) -> Self {
+    pub(crate) fn set_peer_text(&mut self, peer: &'a str) {
         self.added.push(PEER_FIELD, peer.as_bytes());
-        self
     }
 
     /// Tells the service how the client reached the gateway: from which address, under which `Host`, and by which
@@ -103,15 +101,13 @@ impl<'a> RequestRewrite<'a> {
     }
 
     /// As [`with_forwarded`](Self::with_forwarded), for an address that [`client_text`] made a text before.
-    #[must_use]
-    pub(crate) fn with_forwarded_text(
-        mut self,
+    pub(crate) fn set_forwarded_text(
+        &mut self,
         mode: ForwardedMode,
         client: &'a [u8],
         scheme: &'a str,
-    ) -> Self {
+    ) {
         self.set_forwarded(mode, client.into(), scheme);
-        self
     }
 
     fn set_forwarded(&mut self, mode: ForwardedMode, client: Cow<'a, [u8]>, scheme: &'a str) {
@@ -159,11 +155,9 @@ impl<'a> RequestRewrite<'a> {
     }
 
     /// As [`with_via`](Self::with_via), for a proxy of this crate.
-    #[must_use]
-    pub(crate) fn with_own_via(mut self, pseudonym: &'a Pseudonym) -> Self {
+    pub(crate) fn set_own_via(&mut self, pseudonym: &'a Pseudonym) {
         self.added
             .push(VIA, pseudonym.received(self.head.version()));
-        self
     }
 
     /// The fields for the next hop: what came, in its order, then what was added.

@@ -48,13 +48,11 @@ impl<'a> ResponseRewrite<'a> {
     }
 
     /// Adds what a gateway tells a browser about the response of a service.
-    #[must_use]
-    pub(crate) fn with_terms(mut self, terms: &Terms<'a>) -> Self {
+    pub(crate) fn set_terms(&mut self, terms: &Terms<'a>) {
         self.grants_reading = terms.add(self.head, &mut self.added);
         self.shares_origin = terms.shares_origin;
-        match terms.cookies {
-            Some(scope) => self.with_cookie_scope(scope),
-            None => self,
+        if let Some(scope) = terms.cookies {
+            self.set_cookie_scope(scope);
         }
     }
 
@@ -65,12 +63,16 @@ impl<'a> ResponseRewrite<'a> {
     #[must_use]
     #[inline]
     pub fn with_cookie_scope(mut self, scope: CookieScope<'_>) -> Self {
+        self.set_cookie_scope(scope);
+        self
+    }
+
+    fn set_cookie_scope(&mut self, scope: CookieScope<'_>) {
         let fields = self.head.fields();
         // Most responses set none.
         if fields.values(Kind::SetCookie).next().is_some() {
             self.confined = scope.confine(fields).map(Box::new);
         }
-        self
     }
 
     /// Appends this proxy to the `Via` of the response.
@@ -82,11 +84,9 @@ impl<'a> ResponseRewrite<'a> {
     }
 
     /// As [`with_via`](Self::with_via), for a proxy of this crate.
-    #[must_use]
-    pub(crate) fn with_own_via(mut self, pseudonym: &'a Pseudonym) -> Self {
+    pub(crate) fn set_own_via(&mut self, pseudonym: &'a Pseudonym) {
         self.added
             .push(VIA, pseudonym.received(self.head.version()));
-        self
     }
 
     /// The fields for the client's hop: what came, in its order, then what was added.

@@ -58,10 +58,9 @@ impl GatewayService {
         let find = self.client_address.as_ref();
         let address = find.and_then(|find| find(&parts)).map(client_text);
         let client = address.as_deref().unwrap_or(b"unknown");
-        let rewrite = RequestRewrite::new(head)
-            .with_host(&HostPolicy::Preserve, &self.host)
-            .with_forwarded_text(settings.config.forwarded, client, self.scheme)
-            .with_own_via(&settings.pseudonym);
+        let mut rewrite = RequestRewrite::new(head).with_host(&HostPolicy::Preserve, &self.host);
+        rewrite.set_forwarded_text(settings.config.forwarded, client, self.scheme);
+        rewrite.set_own_via(&settings.pseudonym);
         let outgoing = outgoing(head, target, &rewrite)?;
         let length = convert::request_length(&body, &parts);
         let payload = convert::payload(body, length);
@@ -88,9 +87,9 @@ impl GatewayService {
         head: &ResponseHead,
         terms: &Terms<'_>,
     ) -> Result<http::Response<()>, Failure> {
-        let rewrite = ResponseRewrite::new(head)
-            .with_terms(terms)
-            .with_own_via(&self.settings.pseudonym);
+        let mut rewrite = ResponseRewrite::new(head);
+        rewrite.set_terms(terms);
+        rewrite.set_own_via(&self.settings.pseudonym);
         let answer = convert::response_parts(head, rewrite.fields());
         let mut answer = answer.map_err(Failure::InvalidResponse)?;
         if let Length::Known(length) = head.declared_length() {
