@@ -172,7 +172,12 @@ impl<R: Role> Writer<R> {
                 self.buffer = buffer;
                 ready!(result)?
             };
-            self.buffer.advance(count);
+            if count < self.buffer.len() {
+                self.buffer.advance(count);
+            } else {
+                // Unlike a move to the end, this leaves the room as it was.
+                self.buffer.clear();
+            }
         }
         Poll::Ready(Ok(()))
     }
