@@ -28,6 +28,7 @@ use crate::{
     ids::OutboundRequestId,
     link::Link,
     local,
+    lookup::{Lookups, Next, Unreached},
     message::{Request, Response},
     payload::Payload,
     requests::Requests,
@@ -53,6 +54,7 @@ pub struct HttpProxyBehaviour {
     events: VecDeque<Event>,
     given_addresses: HashMap<PeerId, Vec<Multiaddr>>,
     learned_addresses: PeerAddresses,
+    lookups: Lookups,
 }
 
 impl HttpProxyBehaviour {
@@ -69,6 +71,7 @@ impl HttpProxyBehaviour {
             events: VecDeque::new(),
             given_addresses: HashMap::new(),
             learned_addresses: PeerAddresses::new(KNOWN_PEERS),
+            lookups: Lookups::default(),
         }
     }
 
@@ -173,6 +176,15 @@ impl HttpProxyBehaviour {
         removed
     }
 
+    /// Answers an [`Event::AddressesWanted`]: where the peer may be, or in a few words what was tried in vain. The
+    /// addresses are dialled, and not remembered.
+    pub fn lookup_ended(&mut self, peer: PeerId, found: Result<Vec<Multiaddr>, String>) {
+        if let Some(unreached) = self.lookups.ended(peer, found) {
+            let outbound = &self.shared.outbound;
+            outbound.dial_failed(peer, || unreached.failure());
+        }
+    }
+
     fn handler(&self, connection: ConnectionId, peer: PeerId, relayed: bool) -> Handler {
         let link = Link::new(peer, connection, relayed);
         Handler::new(Arc::clone(&self.shared), link)
@@ -218,37 +230,22 @@ impl HttpProxyBehaviour {
         });
     }
 
-    fn on_dial_failure(&self, peer: PeerId, error: &DialError) {
-        let failure = || match error {
-            DialError::NoAddresses => OutboundFailure::NoAddresses,
-            DialError::WrongPeerId { obtained, .. } => OutboundFailure::WrongPeerId {
-                obtained: *obtained,
-            },
-            other => OutboundFailure::DialFailure {
-                reason: one_line(other),
-            },
-        };
+    fn on_dial_failure(&mut self, peer: PeerId, attempt: ConnectionId, error: &DialError) {
         // Somebody else is dialling the peer: that attempt decides.
-        if !matches!(error, DialError::DialPeerConditionFalse(_)) {
-            self.shared.outbound.dial_failed(peer, failure);
+        if matches!(error, DialError::DialPeerConditionFalse(_)) {
+            return;
         }
-    }
-}
-
-/// The error and what caused it on one line, as the swarm's own text spans several.
-fn one_line(error: &DialError) -> String {
-    match error {
-        DialError::Transport(attempts) => {
-            let attempts = attempts.iter().map(|(address, error)| {
-                let mut cause: &dyn std::error::Error = error;
-                while let Some(deeper) = cause.source() {
-                    cause = deeper;
-                }
-                format!("{address}: {cause}")
-            });
-            attempts.collect::<Vec<_>>().join("; ")
+        let unreached = Unreached::from(error);
+        let outbound = &self.shared.outbound;
+        if !self.shared.config.peer_lookup() || !outbound.is_dialling(peer) {
+            outbound.dial_failed(peer, || unreached.failure());
+            return;
         }
-        other => other.to_string(),
+        match self.lookups.dial_failed(peer, attempt, unreached) {
+            Next::Ask => self.events.push_back(Event::AddressesWanted { peer }),
+            Next::Wait => {}
+            Next::Fail(unreached) => outbound.dial_failed(peer, || unreached.failure()),
+        }
     }
 }
 
@@ -305,10 +302,16 @@ impl NetworkBehaviour for HttpProxyBehaviour {
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         self.learned_addresses.on_swarm_event(&event);
         // Connections report their own beginning and end, as their handlers come and go.
-        if let FromSwarm::DialFailure(failure) = event
-            && let Some(peer) = failure.peer_id
-        {
-            self.on_dial_failure(peer, failure.error);
+        match event {
+            FromSwarm::DialFailure(failure) => {
+                if let Some(peer) = failure.peer_id {
+                    self.on_dial_failure(peer, failure.connection_id, failure.error);
+                }
+            }
+            FromSwarm::ConnectionEstablished(established) => {
+                self.lookups.connected(established.peer_id);
+            }
+            _ => {}
         }
     }
 
@@ -328,6 +331,9 @@ impl NetworkBehaviour for HttpProxyBehaviour {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Poll::Ready(ToSwarm::GenerateEvent(event));
+            }
+            if let Some(opts) = self.lookups.next_dial() {
+                return Poll::Ready(ToSwarm::Dial { opts });
             }
             if let Some(peer) = self.shared.outbound.next_dial(cx) {
                 // Not "disconnected": a connection whose handler is gone may still count as one for the swarm, and

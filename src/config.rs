@@ -15,6 +15,7 @@ use crate::{
 pub struct Config {
     limits: Arc<Limits>,
     dial_timeout: Duration,
+    peer_lookup: bool,
     head_timeout: Duration,
     keep_alive: Duration,
     body_gap_timeout: Duration,
@@ -37,6 +38,7 @@ impl Default for Config {
         Self {
             limits: Arc::new(Limits::default()),
             dial_timeout: Duration::from_secs(10),
+            peer_lookup: false,
             head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(60),
             body_gap_timeout: Duration::from_secs(60),
@@ -82,6 +84,11 @@ settings! {
     /// How long dialling a peer and negotiating a stream may take together, waiting for a free stream included.
     /// Default: 10 s.
     with_dial_timeout / dial_timeout: Duration;
+
+    /// Whether the application is asked, by [`Event::AddressesWanted`](crate::Event::AddressesWanted), where a peer is
+    /// that has no known addresses or answers at none of them. The requests for it wait meanwhile, at most for
+    /// [`with_dial_timeout`](Self::with_dial_timeout). Default: off; they fail at once.
+    with_peer_lookup / peer_lookup: bool;
 
     /// How long a request head may take from its first byte to its last, in total: a slow sender gains nothing
     /// by sending single bytes. Default: 10 s.

@@ -55,6 +55,16 @@ pub enum Event {
         /// Why.
         error: OutboundFailure,
     },
+    /// Requests wait for a peer that has no known addresses, or answers at none of them. Only with
+    /// [`Config::with_peer_lookup`](crate::Config::with_peer_lookup).
+    ///
+    /// The application looks the peer up, in a distributed hash table for example, and answers with
+    /// [`lookup_ended`](crate::HttpProxyBehaviour::lookup_ended), also where it finds nothing. There is one such event
+    /// for a peer until then.
+    AddressesWanted {
+        /// The peer that is to be found.
+        peer: PeerId,
+    },
     /// An inbound exchange went wrong.
     InboundFailure {
         /// The authenticated peer.
@@ -75,6 +85,12 @@ pub enum OutboundFailure {
     /// No address of the peer is known.
     #[error("no address of the peer is known")]
     NoAddresses,
+    /// No address of the peer was known, and the application found none; see [`Event::AddressesWanted`].
+    #[error("the peer was not found: {tried}")]
+    NotFound {
+        /// What the application says of its search.
+        tried: String,
+    },
     /// At an address of the peer another peer answered.
     #[error("another peer, {obtained}, answers at the address")]
     WrongPeerId {

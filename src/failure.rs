@@ -90,6 +90,15 @@ pub enum Failure {
         peer: PeerId,
     },
 
+    /// No address of the peer is known, and none was found.
+    #[error("the peer {peer} was not found: {tried}; is it running, and known there?")]
+    PeerNotFound {
+        /// The peer.
+        peer: PeerId,
+        /// Where it was looked for.
+        tried: String,
+    },
+
     /// No address of the peer could be dialled.
     #[error(
         "the peer {peer} could not be reached: {reason}; is it running, and are its addresses current?"
@@ -293,6 +302,7 @@ impl Failure {
             Self::HostNotAllowed { .. } => 421,
             Self::Internal { .. } => 500,
             Self::NoAddresses { .. }
+            | Self::PeerNotFound { .. }
             | Self::PeerUnreachable { .. }
             | Self::WrongPeerId { .. }
             | Self::ServiceNotOffered { .. }
@@ -329,7 +339,9 @@ impl Failure {
             Self::HostNotAllowed { .. }
             | Self::OriginNotAllowed { .. }
             | Self::NotAllowed { .. } => "http_request_denied",
-            Self::NoAddresses { .. } | Self::UnknownService { .. } => "destination_not_found",
+            Self::NoAddresses { .. } | Self::PeerNotFound { .. } | Self::UnknownService { .. } => {
+                "destination_not_found"
+            }
             Self::PeerUnreachable { .. } | Self::TargetUnreachable { .. } => {
                 "destination_unavailable"
             }
@@ -456,6 +468,7 @@ mod tests {
             (F::OriginNotAllowed { origin: None }, 403, "http_request_denied", "another origin"),
             (F::NotAllowed { peer: peer(), service: service.clone() }, 403, "http_request_denied", "service web"),
             (F::NoAddresses { peer: peer() }, 502, "destination_not_found", PEER),
+            (F::PeerNotFound { peer: peer(), tried: "nobody knows".into() }, 502, "destination_not_found", "nobody knows"),
             (F::PeerUnreachable { peer: peer(), reason: reason() }, 502, "destination_unavailable", "no luck"),
             (F::WrongPeerId { peer: peer(), obtained: peer() }, 502, "tls_certificate_error", PEER),
             (F::ServiceNotOffered { peer: peer(), protocol: protocol() }, 502, "connection_refused", "/x/http/web"),

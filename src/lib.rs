@@ -93,6 +93,7 @@ mod io;
 mod lease;
 mod link;
 mod local;
+mod lookup;
 mod message;
 mod outbound;
 mod outgoing;

@@ -131,6 +131,11 @@ impl Outbound {
         }
     }
 
+    /// Whether requests have made the swarm dial a peer that is not reached yet.
+    pub(crate) fn is_dialling(&self, peer: PeerId) -> bool {
+        self.find(peer).is_some_and(|streams| streams.is_dialling())
+    }
+
     /// The peer could not be dialled.
     pub(crate) fn dial_failed(&self, peer: PeerId, error: impl Fn() -> OutboundFailure) {
         if let Some(streams) = self.find(peer) {

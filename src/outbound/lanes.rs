@@ -132,6 +132,10 @@ impl Peer {
         !mem::replace(&mut self.dialing, true)
     }
 
+    pub(super) fn is_dialling(&self) -> bool {
+        self.dialing
+    }
+
     pub(super) fn end_dial(&mut self) {
         self.dialing = false;
     }

@@ -139,6 +139,10 @@ impl Streams {
         }
     }
 
+    pub(super) fn is_dialling(&self) -> bool {
+        self.lock().peer.is_dialling()
+    }
+
     pub(super) fn dial_failed(&self, error: impl Fn() -> OutboundFailure) {
         let mut state = self.lock();
         state.peer.end_dial();

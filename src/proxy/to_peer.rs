@@ -48,6 +48,7 @@ impl ToPeer {
         let limit = self.client.config().dial_timeout();
         match error {
             OutboundFailure::NoAddresses => Failure::NoAddresses { peer },
+            OutboundFailure::NotFound { tried } => Failure::PeerNotFound { peer, tried },
             OutboundFailure::WrongPeerId { obtained } => Failure::WrongPeerId { peer, obtained },
             OutboundFailure::DialFailure { reason } => Failure::PeerUnreachable { peer, reason },
             OutboundFailure::UnsupportedProtocol { protocol } => {

@@ -1,0 +1,226 @@
+//! Where is a peer that could not be dialled? The application is asked, while the requests for the peer wait.
+
+use std::collections::{HashMap, VecDeque, hash_map::Entry};
+
+use libp2p_core::Multiaddr;
+use libp2p_identity::PeerId;
+use libp2p_swarm::{
+    ConnectionId, DialError,
+    dial_opts::{DialOpts, PeerCondition},
+};
+
+use crate::event::OutboundFailure;
+
+/// The lookups of a behaviour, one for a peer at a time. Each peer has requests that wait or have waited for it.
+#[derive(Default)]
+pub(crate) struct Lookups {
+    running: HashMap<PeerId, Lookup>,
+    dials: VecDeque<DialOpts>,
+}
+
+enum Lookup {
+    /// The application was asked. What the dial before it had failed with is told if nothing is found.
+    Asked(Unreached),
+    /// What was found is being dialled, by this attempt.
+    Dialling(ConnectionId),
+}
+
+/// What follows from a failed dial.
+pub(crate) enum Next {
+    /// The application is to be asked.
+    Ask,
+    /// What is under way decides.
+    Wait,
+    /// The requests fail.
+    Fail(Unreached),
+}
+
+impl Lookups {
+    /// Decides what becomes of the requests for a peer whose dial has failed.
+    pub(crate) fn dial_failed(
+        &mut self,
+        peer: PeerId,
+        attempt: ConnectionId,
+        unreached: Unreached,
+    ) -> Next {
+        match self.running.entry(peer) {
+            Entry::Vacant(_) if matches!(unreached, Unreached::Refused(_)) => Next::Fail(unreached),
+            Entry::Vacant(free) => {
+                free.insert(Lookup::Asked(unreached));
+                Next::Ask
+            }
+            Entry::Occupied(running) => match running.get() {
+                Lookup::Dialling(ours) if *ours == attempt => {
+                    running.remove();
+                    Next::Fail(unreached)
+                }
+                // Whoever looks the peer up may dial it on the way.
+                Lookup::Asked(_) | Lookup::Dialling(_) => Next::Wait,
+            },
+        }
+    }
+
+    /// Takes what the application found. Returns why the requests fail if that is nothing.
+    pub(crate) fn ended(
+        &mut self,
+        peer: PeerId,
+        found: Result<Vec<Multiaddr>, String>,
+    ) -> Option<Unreached> {
+        let Some(Lookup::Asked(before)) = self.running.remove(&peer) else {
+            return None;
+        };
+        let tried = match found {
+            Ok(addresses) if !addresses.is_empty() => {
+                // "Always": an attempt of somebody else may not know these addresses.
+                let opts = DialOpts::peer_id(peer)
+                    .addresses(addresses)
+                    .condition(PeerCondition::Always)
+                    .build();
+                self.running
+                    .insert(peer, Lookup::Dialling(opts.connection_id()));
+                self.dials.push_back(opts);
+                return None;
+            }
+            Ok(_) => "no addresses were found".to_owned(),
+            Err(tried) => tried,
+        };
+        Some(match before {
+            Unreached::NoAddresses => Unreached::NotFound(tried),
+            Unreached::Failed(reason) => Unreached::Failed(format!("{reason}; {tried}")),
+            before => before,
+        })
+    }
+
+    /// The peer was reached, whoever dialled.
+    pub(crate) fn connected(&mut self, peer: PeerId) {
+        self.running.remove(&peer);
+    }
+
+    /// The next attempt at what was found.
+    pub(crate) fn next_dial(&mut self) -> Option<DialOpts> {
+        self.dials.pop_front()
+    }
+}
+
+/// Why a peer was not reached.
+pub(crate) enum Unreached {
+    NoAddresses,
+    /// None was found either. Holds what was tried.
+    NotFound(String),
+    /// Another peer is there.
+    WrongPeer(PeerId),
+    /// Nobody answers there. Holds the reasons.
+    Failed(String),
+    /// This node itself does not want to dial, so that other addresses are of no help.
+    Refused(String),
+}
+
+impl Unreached {
+    /// What a request for the peer ends with.
+    pub(crate) fn failure(&self) -> OutboundFailure {
+        match self {
+            Self::NoAddresses => OutboundFailure::NoAddresses,
+            Self::NotFound(tried) => OutboundFailure::NotFound {
+                tried: tried.clone(),
+            },
+            Self::WrongPeer(obtained) => OutboundFailure::WrongPeerId {
+                obtained: *obtained,
+            },
+            Self::Failed(reason) | Self::Refused(reason) => OutboundFailure::DialFailure {
+                reason: reason.clone(),
+            },
+        }
+    }
+}
+
+impl From<&DialError> for Unreached {
+    fn from(error: &DialError) -> Self {
+        match error {
+            DialError::NoAddresses => Self::NoAddresses,
+            DialError::WrongPeerId { obtained, .. } => Self::WrongPeer(*obtained),
+            DialError::Transport(_) => Self::Failed(one_line(error)),
+            other => Self::Refused(one_line(other)),
+        }
+    }
+}
+
+/// The error and what caused it on one line, as the swarm's own text spans several.
+fn one_line(error: &DialError) -> String {
+    match error {
+        DialError::Transport(attempts) => {
+            let attempts = attempts.iter().map(|(address, error)| {
+                let mut cause: &dyn std::error::Error = error;
+                while let Some(deeper) = cause.source() {
+                    cause = deeper;
+                }
+                format!("{address}: {cause}")
+            });
+            attempts.collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(id: usize) -> ConnectionId {
+        ConnectionId::new_unchecked(id)
+    }
+
+    fn asked() -> (Lookups, PeerId) {
+        let (mut lookups, peer) = (Lookups::default(), PeerId::random());
+        let next = lookups.dial_failed(peer, attempt(1), (&DialError::NoAddresses).into());
+        assert!(matches!(next, Next::Ask));
+        (lookups, peer)
+    }
+
+    fn fail(lookups: &mut Lookups, peer: PeerId, attempt: ConnectionId) -> Next {
+        lookups.dial_failed(peer, attempt, Unreached::Failed("refused".to_owned()))
+    }
+
+    #[test]
+    fn the_dials_of_others_do_not_end_a_lookup() {
+        let (mut lookups, peer) = asked();
+        assert!(matches!(fail(&mut lookups, peer, attempt(2)), Next::Wait));
+        let address = "/memory/1".parse().expect("is an address");
+        assert!(lookups.ended(peer, Ok(vec![address])).is_none());
+        let ours = lookups.next_dial().expect("was found").connection_id();
+        let other = attempt(usize::MAX);
+        assert!(matches!(fail(&mut lookups, peer, other), Next::Wait));
+        assert!(matches!(fail(&mut lookups, peer, ours), Next::Fail(_)));
+        // The next failure is a new case.
+        assert!(matches!(fail(&mut lookups, peer, attempt(2)), Next::Ask));
+    }
+
+    #[test]
+    fn what_was_tried_is_told() {
+        let (mut lookups, peer) = asked();
+        let ended = lookups.ended(peer, Err("nobody knows".to_owned()));
+        assert!(matches!(ended, Some(Unreached::NotFound(tried)) if tried == "nobody knows"));
+
+        assert!(matches!(fail(&mut lookups, peer, attempt(1)), Next::Ask));
+        let ended = lookups.ended(peer, Ok(Vec::new()));
+        let Some(Unreached::Failed(reason)) = ended else {
+            panic!("the dial failed before");
+        };
+        assert_eq!(reason, "refused; no addresses were found");
+    }
+
+    #[test]
+    fn a_late_answer_is_of_no_consequence() {
+        let (mut lookups, peer) = asked();
+        lookups.connected(peer);
+        assert!(lookups.ended(peer, Err("late".to_owned())).is_none());
+        assert!(lookups.next_dial().is_none());
+    }
+
+    #[test]
+    fn what_this_node_does_not_want_is_not_looked_up() {
+        let mut lookups = Lookups::default();
+        let unreached = Unreached::from(&DialError::Aborted);
+        let next = lookups.dial_failed(PeerId::random(), attempt(1), unreached);
+        assert!(matches!(next, Next::Fail(Unreached::Refused(_))));
+    }
+}
