@@ -13,6 +13,41 @@ pub(crate) struct PeerAddress {
     pub(crate) address: Multiaddr,
 }
 
+/// A peer, and where it is unless it is to be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PeerPlace {
+    At(PeerAddress),
+    Unknown(PeerId),
+}
+
+impl PeerPlace {
+    pub(crate) fn peer(&self) -> PeerId {
+        match self {
+            Self::At(known) => known.peer,
+            Self::Unknown(peer) => *peer,
+        }
+    }
+
+    pub(crate) fn address(self) -> Option<PeerAddress> {
+        match self {
+            Self::At(known) => Some(known),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl FromStr for PeerPlace {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = text.strip_prefix("/p2p/").unwrap_or(text);
+        match id.parse() {
+            Ok(peer) => Ok(Self::Unknown(peer)),
+            Err(_) => text.parse().map(Self::At),
+        }
+    }
+}
+
 impl FromStr for PeerAddress {
     type Err = anyhow::Error;
 
@@ -57,6 +92,20 @@ mod tests {
         let text = format!("/ip4/127.0.0.1/tcp/1/p2p/{relay}/p2p-circuit/p2p/{PEER}");
         let parsed: PeerAddress = text.parse().unwrap();
         assert_eq!(parsed.peer.to_string(), PEER);
+    }
+
+    #[test]
+    fn a_peer_may_be_named_without_its_place() {
+        for text in [PEER.to_owned(), format!("/p2p/{PEER}")] {
+            let parsed: PeerPlace = text.parse().unwrap();
+            assert_eq!(parsed.peer().to_string(), PEER);
+            assert_eq!(parsed.address(), None);
+        }
+        let parsed: PeerPlace = format!("/ip4/127.0.0.1/tcp/1/p2p/{PEER}").parse().unwrap();
+        assert_eq!(parsed.peer().to_string(), PEER);
+        assert!(parsed.address().is_some());
+        let error = "somebody".parse::<PeerPlace>().unwrap_err().to_string();
+        assert!(error.contains("not a multiaddr"), "{error}");
     }
 
     #[test]

@@ -11,11 +11,18 @@ use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use libp2p::{Multiaddr, PeerId};
 use libp2p_http_proxy::{ServiceName, Target};
 
-use crate::{address::PeerAddress, logging};
+use crate::{
+    address::{PeerAddress, PeerPlace},
+    logging,
+};
 
+mod net;
 mod web;
 
-pub(crate) use self::web::WebArgs;
+pub(crate) use self::{
+    net::{NetArgs, PortArgs},
+    web::WebArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,6 +49,7 @@ Output:
       host NAME HOST                      where the service is on a gateway, before its :PORT
       gateway http://IP:PORT              where requests /http/PEER/NAME/… and to hosts go
       forward http://IP:PORT -> PEER NAME one service on a port of its own
+      relay reservations=… circuits=… …   what it passes on for others, at most
       ready                               all of this works from here on
   Standard error is the log, with one line for each request.
 
@@ -170,6 +178,16 @@ Example:
   curl http://127.0.0.1:9000/")]
     Forward(ForwardArgs),
 
+    /// Be where peers find each other, without services of its own
+    #[command(after_long_help = "\
+A node that others name as their --bootstrap, and with --relay-server as their --relay. It has to be
+reachable for all of them, under addresses that last. It learns who talks to whom, and nothing of
+what is said.
+
+Example:
+  p2p-http meet --identity meet.key --listen /ip4/0.0.0.0/tcp/4001 --relay-server")]
+    Meet(MeetArgs),
+
     /// See it work: two nodes in this process, and a web page that one serves through the other
     #[command(after_long_help = "\
 The origin node serves a small application, the gateway node is what a browser talks to; between
@@ -221,6 +239,24 @@ pub(crate) struct ServeArgs {
     /// Example: --listen /ip4/127.0.0.1/tcp/0
     #[arg(long = "listen", value_name = "MULTIADDR")]
     pub(crate) listen: Vec<Multiaddr>,
+
+    #[command(flatten)]
+    pub(crate) net: NetArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct MeetArgs {
+    /// Address to listen on for peers, repeatable; port 0 lets the system choose
+    ///
+    /// Default: TCP and QUIC on every interface, each on a port that the system chooses at every start. Peers have to name
+    /// it, so choose one that lasts.
+    ///
+    /// Example: --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1
+    #[arg(long = "listen", value_name = "MULTIADDR")]
+    pub(crate) listen: Vec<Multiaddr>,
+
+    #[command(flatten)]
+    pub(crate) net: NetArgs,
 }
 
 impl ServeArgs {
@@ -274,15 +310,23 @@ pub(crate) struct GatewayArgs {
 
     #[command(flatten)]
     pub(crate) web: WebArgs,
+
+    #[command(flatten)]
+    pub(crate) port: PortArgs,
+
+    #[command(flatten)]
+    pub(crate) net: NetArgs,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ForwardArgs {
     /// Where the peer is, with /p2p/PEER at its end; repeatable for more addresses of the same peer
     ///
+    /// The peer id alone will do where the peer can be found, by --bootstrap or --mdns.
+    ///
     /// Example: --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
     #[arg(long = "peer", value_name = "MULTIADDR", required = true)]
-    pub(crate) peers: Vec<PeerAddress>,
+    pub(crate) peers: Vec<PeerPlace>,
 
     /// Name of the peer's service
     ///
@@ -306,19 +350,32 @@ pub(crate) struct ForwardArgs {
 
     #[command(flatten)]
     pub(crate) web: WebArgs,
+
+    #[command(flatten)]
+    pub(crate) port: PortArgs,
+
+    #[command(flatten)]
+    pub(crate) net: NetArgs,
 }
 
 impl ForwardArgs {
     /// The one peer that all `--peer` addresses name.
     pub(crate) fn peer(&self) -> Option<PeerId> {
-        let peer = self.peers.first()?.peer;
+        let peer = self.peers.first()?.peer();
         self.peers
             .iter()
-            .all(|other| other.peer == peer)
+            .all(|other| other.peer() == peer)
             .then_some(peer)
     }
 
     fn check(&self) -> Result<(), String> {
+        let known = |place: &PeerPlace| matches!(place, PeerPlace::At(_));
+        if !self.net.finds_peers() && !self.peers.iter().any(known) {
+            return Err(
+                "--peer does not say where the peer is: give an address, or --bootstrap or --mdns to find it"
+                    .to_owned(),
+            );
+        }
         match self.peer() {
             Some(_) => Ok(()),
             None => Err(
@@ -375,7 +432,7 @@ impl Args {
                 "--identity is of no use to `demo`, which makes new keys for its two nodes"
                     .to_owned(),
             ),
-            Command::Gateway(_) | Command::Demo(_) => Ok(()),
+            Command::Gateway(_) | Command::Meet(_) | Command::Demo(_) => Ok(()),
         }
     }
 }
@@ -456,6 +513,15 @@ mod tests {
             ),
             &format!("serve --name a --to http://localhost:1 --allow {PEER} --allow {OTHER}"),
             "serve --name a --to http://localhost:1 --listen /ip4/127.0.0.1/tcp/0 --listen /ip6/::1/udp/0/quic-v1",
+            "meet",
+            "meet --listen /ip4/127.0.0.1/tcp/0 --relay-server --relay-bytes 0 --relay-seconds 60",
+            &format!(
+                "gateway --bootstrap /ip4/127.0.0.1/tcp/1/p2p/{PEER} --mdns --p2p-listen /ip4/127.0.0.1/tcp/0"
+            ),
+            &format!("forward --name a --peer {PEER} --bootstrap /ip4/127.0.0.1/tcp/1/p2p/{OTHER}"),
+            &format!(
+                "serve --name a --to http://localhost:1 --relay /ip4/127.0.0.1/tcp/1/p2p/{PEER} --no-hole-punching"
+            ),
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -491,6 +557,14 @@ mod tests {
             ),
             ("forward --name a", "--peer"),
             (&format!("forward --name a {two_peers}"), "different peers"),
+            (&format!("forward --name a --peer {PEER}"), "--bootstrap"),
+            (
+                "gateway --bootstrap /ip4/127.0.0.1/tcp/1",
+                "append /p2p/PEER",
+            ),
+            ("gateway --kad-protocol kad", "begins with a slash"),
+            ("meet --relay-bytes 1", "--relay-server"),
+            ("meet --relay-server --relay-seconds 0", "86400"),
             ("demo --check --listen 127.0.0.1:1", "--listen"),
             ("demo --identity k", "new keys"),
             ("gateway --drain 3601", "3600"),

@@ -19,7 +19,7 @@ use crate::{
     gateway,
     output::{self, Fact},
     shutdown::{self, Tasks},
-    swarm::Node,
+    swarm::{Node, Settings},
 };
 
 mod app;
@@ -137,7 +137,7 @@ async fn start_origin(
     shutdown: &CancellationToken,
     common: &Common,
 ) -> Result<(Node, PeerAddress)> {
-    let mut node = Node::new(Keypair::generate_ed25519())?;
+    let mut node = Node::new(Keypair::generate_ed25519(), &Settings::default())?;
     node.listen(
         &"/ip4/127.0.0.1/tcp/0"
             .parse()
@@ -190,7 +190,7 @@ async fn start_gateway(
     args: &DemoArgs,
     common: &Common,
 ) -> Result<(Node, Site)> {
-    let mut node = Node::new(Keypair::generate_ed25519())?;
+    let mut node = Node::new(Keypair::generate_ed25519(), &Settings::default())?;
     let peer = origin.peer;
     gateway::know_peers(&mut node, vec![origin]);
     let name = service_name()?;

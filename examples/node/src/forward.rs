@@ -3,11 +3,12 @@
 use anyhow::{Context, Result};
 
 use crate::{
+    address::PeerPlace,
     args::{Common, ForwardArgs},
     gateway, identity,
     output::{self, Fact},
     shutdown::{self, Tasks},
-    swarm::Node,
+    swarm::{Node, Role},
 };
 
 /// Forwards the port until the process is asked to stop.
@@ -20,13 +21,16 @@ pub(crate) async fn run(args: ForwardArgs, common: &Common) -> Result<()> {
     let peer = args
         .peer()
         .context("the --peer addresses name no common peer")?;
-    let mut node = Node::new(identity::obtain(common.identity.as_deref())?)?;
-    gateway::know_peers(&mut node, args.peers);
+    let settings = args.net.settings(Role::Client)?;
+    let mut node = Node::new(identity::obtain(common.identity.as_deref())?, &settings)?;
+    let addresses = args.peers.into_iter().filter_map(PeerPlace::address);
+    gateway::know_peers(&mut node, addresses.collect());
     let (listener, address) = gateway::bind(args.listen)?;
     let all = gateway::of_node(&mut node, common.drain, &args.web);
     let service = all.for_service(peer, args.name.clone());
     let mut tasks = Tasks::new();
     gateway::spawn(&mut tasks, service, listener, &shutdown);
+    gateway::meet_peers(&mut node, &args.port.p2p_listen).await?;
     output::print(&Fact::Forward(address, peer, &args.name));
     output::print(&Fact::Ready);
     node.run_until(shutdown::finish(tasks, &shutdown, common.drain))

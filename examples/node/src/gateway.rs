@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
+use libp2p::Multiaddr;
 use libp2p_http_proxy::{Gateway, GatewayConfig};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use crate::{
     identity,
     output::{self, Fact},
     shutdown::{self, Tasks},
-    swarm::Node,
+    swarm::{Node, Role},
 };
 
 /// Clients that have connected and were not accepted yet. Beyond it the kernel drops the first packet of a client, which
@@ -27,12 +28,14 @@ const BACKLOG: u32 = 4096;
 /// Fails if the identity or the HTTP address cannot be used.
 pub(crate) async fn run(args: GatewayArgs, common: &Common) -> Result<()> {
     let shutdown = shutdown::on_signal()?;
-    let mut node = Node::new(identity::obtain(common.identity.as_deref())?)?;
+    let settings = args.net.settings(Role::Client)?;
+    let mut node = Node::new(identity::obtain(common.identity.as_deref())?, &settings)?;
     know_peers(&mut node, args.peers);
     let (listener, address) = bind(args.listen)?;
     let gateway = of_node(&mut node, common.drain, &args.web);
     let mut tasks = Tasks::new();
     spawn(&mut tasks, gateway, listener, &shutdown);
+    meet_peers(&mut node, &args.port.p2p_listen).await?;
     output::print(&Fact::Gateway(address));
     output::print(&Fact::Ready);
     node.run_until(shutdown::finish(tasks, &shutdown, common.drain))
@@ -46,6 +49,19 @@ pub(crate) fn know_peers(node: &mut Node, peers: Vec<PeerAddress>) {
     for PeerAddress { peer, address } in peers {
         node.http().add_peer_address(peer, address);
     }
+}
+
+/// Listens for peers where that was asked for, and gets in touch with the network.
+///
+/// # Errors
+///
+/// Fails if an address cannot be used.
+pub(crate) async fn meet_peers(node: &mut Node, listen: &[Multiaddr]) -> Result<()> {
+    for address in listen {
+        node.listen(address)?;
+    }
+    node.listening().await?;
+    node.join().await
 }
 
 /// A gateway that sends its requests through this node.

@@ -16,6 +16,7 @@ mod forward;
 mod gateway;
 mod identity;
 mod logging;
+mod meet;
 mod output;
 mod serve;
 mod shutdown;
@@ -56,6 +57,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args, &common).await?,
         Command::Gateway(args) => gateway::run(args, &common).await?,
         Command::Forward(args) => forward::run(args, &common).await?,
+        Command::Meet(args) => meet::run(args, &common).await?,
         Command::Demo(args) => return demo::run(&args, &common).await,
     }
     Ok(ExitCode::SUCCESS)

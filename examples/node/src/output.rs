@@ -9,6 +9,8 @@ use std::{
 use libp2p::{Multiaddr, PeerId};
 use libp2p_http_proxy::{ServiceName, Target, route::Domain};
 
+use crate::swarm::RelayLimits;
+
 /// One line of standard output. Later versions add kinds of lines, and change none.
 #[derive(Debug)]
 pub(crate) enum Fact<'a> {
@@ -24,6 +26,8 @@ pub(crate) enum Fact<'a> {
     Gateway(SocketAddr),
     /// Where one service has a port of its own.
     Forward(SocketAddr, PeerId, &'a ServiceName),
+    /// What this node passes on for others, at most.
+    Relay(&'a RelayLimits),
     /// Where a feature of the demo is.
     Url(&'static str, String),
     /// Everything above works from here on.
@@ -41,6 +45,14 @@ impl fmt::Display for Fact<'_> {
             Self::Forward(address, peer, name) => {
                 write!(f, "forward http://{address} -> {peer} {name}")
             }
+            Self::Relay(limits) => write!(
+                f,
+                "relay reservations={} circuits={} bytes={} seconds={}",
+                limits.reservations,
+                limits.circuits,
+                limits.bytes,
+                limits.duration.as_secs()
+            ),
             Self::Url(feature, url) => write!(f, "url {feature} {url}"),
             Self::Ready => f.write_str("ready"),
         }
@@ -77,6 +89,8 @@ fn write_line(out: &mut impl Write, line: &impl fmt::Display) -> io::Result<()> 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -120,6 +134,15 @@ mod tests {
             (
                 Fact::Forward(http, peer, &name),
                 format!("forward http://127.0.0.1:8080 -> {peer} app\n"),
+            ),
+            (
+                Fact::Relay(&RelayLimits {
+                    reservations: 128,
+                    circuits: 16,
+                    bytes: 131_072,
+                    duration: Duration::from_secs(120),
+                }),
+                "relay reservations=128 circuits=16 bytes=131072 seconds=120\n".into(),
             ),
             (
                 Fact::Url("page", "http://a/".into()),

@@ -1,58 +1,76 @@
-//! How does the node take part in the network? Its transports, its behaviours and its listeners.
+//! How does the node take part in the network? Its listeners, and what happens on them.
 
-use std::{collections::HashMap, future::Future, pin::pin, time::Duration};
+mod behaviour;
+mod build;
+mod contacts;
+mod events;
+mod finder;
+mod reach;
+mod routes;
+mod settings;
+
+use std::{
+    collections::HashMap,
+    future::{self, Future},
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use futures::{FutureExt, StreamExt};
 use libp2p::{
-    Multiaddr, PeerId, Swarm, SwarmBuilder,
-    connection_limits::{self, ConnectionLimits},
+    Multiaddr, PeerId, Swarm,
     core::transport::ListenerId,
-    identify,
-    identity::{Keypair, PublicKey},
-    noise,
-    swarm::{NetworkBehaviour, SwarmEvent},
-    tcp, yamux,
+    identity::Keypair,
+    swarm::{ConnectionId, SwarmEvent},
 };
-use libp2p_http_proxy::{Coalescing, Config, HttpProxyBehaviour};
+use libp2p_http_proxy::HttpProxyBehaviour;
+use tokio::time::{self, Interval, MissedTickBehavior};
 
+pub(crate) use self::settings::{Kad, RelayLimits, Role, Settings};
+use self::{
+    behaviour::{Behaviour, BehaviourEvent},
+    contacts::Contacts,
+    finder::Finder,
+    reach::Reach,
+};
 use crate::{
     logging,
     output::{self, Fact},
 };
 
-/// How long a connection without exchanges stays. Above the 60 s that its pooled streams live, and above the pause between
-/// two clicks of somebody who reads, so that the next click costs no handshake; short enough that a node with many visitors
-/// forgets them.
-const IDLE: Duration = Duration::from_secs(120);
-
-/// Handshakes at a time. Each costs public-key operations and memory before the peer has said who it is.
-const MAX_PENDING_INCOMING: u32 = 128;
-
-/// Visitors at a time. With some 100 KiB for an idle connection this is 100 MiB at worst, and below the usual 1,024
-/// open files.
-const MAX_ESTABLISHED_INCOMING: u32 = 900;
-
-/// A peer needs one connection, and a second while both sides dial at once or a direct one replaces a relayed one.
-const MAX_ESTABLISHED_PER_PEER: u32 = 8;
+/// Where to listen when nothing is said: every interface, both transports, ports chosen by the system. IPv4 comes first:
+/// a machine without IPv6 is normal, one without IPv4 is not.
+const EVERYWHERE: [&str; 4] = [
+    "/ip4/0.0.0.0/tcp/0",
+    "/ip4/0.0.0.0/udp/0/quic-v1",
+    "/ip6/::/tcp/0",
+    "/ip6/::/udp/0/quic-v1",
+];
 
 /// How long closing the connections may take at exit; after this the peers find out by themselves.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// What the node does on its connections.
-#[derive(NetworkBehaviour)]
-struct Behaviour {
-    /// First, as it refuses connections for all.
-    limits: connection_limits::Behaviour,
-    identify: identify::Behaviour,
-    http: HttpProxyBehaviour,
-}
+/// How often the node looks whether something is due. It does so only if it finds peers or has contacts.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long the node tries to get in touch before it goes on without. As long as a dial may take.
+const JOIN: Duration = Duration::from_secs(10);
 
 /// A node in the network: a swarm that must be polled, which [`Node::run_until`] does.
 pub(crate) struct Node {
     swarm: Swarm<Behaviour>,
     /// Every open listener, and whether it has told an address yet.
     listeners: HashMap<ListenerId, bool>,
+    contacts: Contacts,
+    finder: Finder,
+    /// How far the direct connections reach.
+    reaches: HashMap<ConnectionId, Reach>,
+    /// Whether others reach the addresses on which this node listens, as its operator says.
+    is_outside: bool,
+    /// Whether the hash table is being filled for the first time.
+    bootstrapping: bool,
+    clock: Option<Interval>,
 }
 
 impl Node {
@@ -60,27 +78,21 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// Fails if the transports cannot be set up.
-    pub(crate) fn new(keypair: Keypair) -> Result<Self> {
-        let swarm = SwarmBuilder::with_existing_identity(keypair)
-            .with_tokio()
-            .with_tcp(
-                tcp::Config::default().nodelay(true),
-                noise::Config::new,
-                // A gateway has many small exchanges at once on one connection.
-                || Coalescing::new(yamux::Config::default()),
-            )
-            .context("cannot set up encryption for this identity")?
-            .with_quic()
-            .with_dns()
-            .context("cannot read the DNS configuration of this system (/etc/resolv.conf)")?
-            .with_behaviour(|keypair| Behaviour::new(keypair.public()))
-            .context("cannot set up the protocols")?
-            .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
-            .build();
+    /// Fails if the transports or protocols cannot be set up.
+    pub(crate) fn new(keypair: Keypair, settings: &Settings) -> Result<Self> {
+        let mut swarm = build::swarm(keypair, settings)?;
+        for address in &settings.external {
+            swarm.add_external_address(address.clone());
+        }
         let node = Self {
             swarm,
             listeners: HashMap::new(),
+            contacts: Contacts::new(settings),
+            finder: Finder::default(),
+            reaches: HashMap::new(),
+            is_outside: settings.relay_server.is_some() && settings.external.is_empty(),
+            bootstrapping: false,
+            clock: settings.has_chores().then(clock),
         };
         output::print(&Fact::Peer(node.peer()));
         Ok(node)
@@ -107,6 +119,37 @@ impl Node {
         Ok(())
     }
 
+    /// Listens where asked, all of it; else everywhere, as far as this machine can.
+    ///
+    /// # Errors
+    ///
+    /// Fails if an address that was asked for cannot be used, or none can.
+    pub(crate) async fn listen_where(&mut self, asked: &[Multiaddr]) -> Result<()> {
+        for address in asked {
+            self.listen(address)?;
+        }
+        if asked.is_empty() {
+            self.listen_everywhere()?;
+        }
+        self.listening().await?;
+        Ok(())
+    }
+
+    fn listen_everywhere(&mut self) -> Result<()> {
+        let mut failures = Vec::new();
+        for address in EVERYWHERE {
+            let address = address.parse().context("a default address is wrong")?;
+            if let Err(error) = self.listen(&address) {
+                tracing::debug!("{error:#}");
+                failures.push(format!("{error:#}"));
+            }
+        }
+        if failures.len() == EVERYWHERE.len() {
+            bail!("no address to listen on: {}", failures.join("; "));
+        }
+        Ok(())
+    }
+
     /// Waits until every listener has told its addresses, and returns them all.
     ///
     /// # Errors
@@ -124,6 +167,30 @@ impl Node {
         Ok(self.swarm.listeners().cloned().collect())
     }
 
+    /// Gets in touch with the peers that were named, and waits until they have answered, or did not. The listeners are
+    /// told them, so they come first.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a listener closes.
+    pub(crate) async fn join(&mut self) -> Result<()> {
+        let table = self.swarm.behaviour_mut().kad.as_mut();
+        self.bootstrapping = table.is_some_and(|table| table.bootstrap().is_ok());
+        self.do_chores();
+        let deadline = time::sleep(JOIN);
+        let mut deadline = pin!(deadline);
+        while self.bootstrapping || self.listeners.values().any(|told| !told) {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event)?,
+                () = &mut deadline => {
+                    tracing::warn!("not every peer that was named has answered; trying on");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Takes part in the network until `work` is done.
     ///
     /// # Errors
@@ -135,7 +202,17 @@ impl Node {
             tokio::select! {
                 done = &mut work => return Ok(done),
                 event = self.swarm.select_next_some() => self.on_event(event)?,
+                () = tick(&mut self.clock) => self.do_chores(),
             }
+        }
+    }
+
+    /// What has to be done from time to time.
+    fn do_chores(&mut self) {
+        let now = Instant::now();
+        self.finder.expire(self.swarm.behaviour_mut(), now);
+        for listener in self.contacts.keep(&mut self.swarm, now) {
+            self.listeners.insert(listener, false);
         }
     }
 
@@ -157,7 +234,9 @@ impl Node {
     }
 
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) -> Result<()> {
+        self.take_note(&event);
         match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::NewListenAddr {
                 listener_id,
                 address,
@@ -196,9 +275,17 @@ impl Node {
                 tracing::info!(peer = %peer_id, cause = ?cause.map(|cause| cause.to_string()), "disconnected");
             }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
-                let peer = peer_id.map(tracing::field::display);
                 let error = logging::one_line(&error.to_string());
-                tracing::warn!(peer, error, "cannot connect");
+                if let Some(peer) = &peer_id {
+                    self.finder.dial_failed(peer, &error);
+                }
+                let peer = peer_id.map(tracing::field::display);
+                // Most peers of a hash table are behind a NAT or long gone.
+                if self.swarm.behaviour().kad.is_enabled() {
+                    tracing::debug!(peer, error, "cannot connect");
+                } else {
+                    tracing::warn!(peer, error, "cannot connect");
+                }
             }
             SwarmEvent::IncomingConnectionError {
                 send_back_addr,
@@ -219,6 +306,11 @@ impl Node {
         reason: Result<(), std::io::Error>,
     ) -> Result<()> {
         let told = self.listeners.remove(&listener).unwrap_or_default();
+        if self.contacts.listener_closed(listener) {
+            let error = reason.err().map(|error| error.to_string());
+            tracing::warn!(?addresses, error, "a relay listens for this node no longer");
+            return Ok(());
+        }
         if let Err(error) = reason {
             tracing::error!(?addresses, %error, "a listener closed");
             if !told || self.listeners.is_empty() {
@@ -229,21 +321,20 @@ impl Node {
     }
 }
 
-impl Behaviour {
-    fn new(key: PublicKey) -> Self {
-        let limits = ConnectionLimits::default()
-            .with_max_pending_incoming(Some(MAX_PENDING_INCOMING))
-            .with_max_established_incoming(Some(MAX_ESTABLISHED_INCOMING))
-            .with_max_established_per_peer(Some(MAX_ESTABLISHED_PER_PEER));
-        let http = HttpProxyBehaviour::new(key.to_peer_id(), Config::default());
-        let identify = identify::Config::new("/p2p-http/1".to_owned(), key)
-            .with_agent_version(concat!("p2p-http/", env!("CARGO_PKG_VERSION")).to_owned());
-        Self {
-            limits: connection_limits::Behaviour::new(limits),
-            identify: identify::Behaviour::new(identify),
-            http,
+/// Fires when something may be due; never, where nothing ever is.
+async fn tick(clock: &mut Option<Interval>) {
+    match clock {
+        Some(clock) => {
+            clock.tick().await;
         }
+        None => future::pending().await,
     }
+}
+
+fn clock() -> Interval {
+    let mut clock = time::interval(TICK);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    clock
 }
 
 #[cfg(test)]
@@ -252,7 +343,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_listener_tells_a_dialable_address() {
-        let mut node = Node::new(Keypair::generate_ed25519()).unwrap();
+        let mut node = Node::new(Keypair::generate_ed25519(), &Settings::default()).unwrap();
         for address in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"] {
             node.listen(&address.parse().unwrap()).unwrap();
         }
@@ -270,7 +361,7 @@ mod tests {
     async fn a_taken_port_is_an_error_that_names_it() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port());
-        let mut node = Node::new(Keypair::generate_ed25519()).unwrap();
+        let mut node = Node::new(Keypair::generate_ed25519(), &Settings::default()).unwrap();
         let error = node.listen(&address.parse().unwrap()).unwrap_err();
         assert!(format!("{error:#}").contains(&address), "{error:#}");
     }

@@ -1,0 +1,213 @@
+//! What follows from what the behaviours report?
+
+use std::time::Instant;
+
+use libp2p::{
+    autonat, dcutr, identify, kad, mdns, relay,
+    swarm::{ConnectionId, SwarmEvent},
+    upnp,
+};
+use libp2p_http_proxy::Event;
+
+use super::{Node, behaviour::BehaviourEvent, reach::Reach, routes};
+
+impl Node {
+    pub(super) fn on_behaviour(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Http(Event::AddressesWanted { peer }) => {
+                let is_contact = self.contacts.includes(&peer);
+                let behaviour = self.swarm.behaviour_mut();
+                self.finder.begin(behaviour, peer, is_contact);
+            }
+            BehaviourEvent::Identify(identify::Event::Received {
+                connection_id,
+                peer_id,
+                info,
+            }) => {
+                let via = self.reach_of(connection_id);
+                if let Some(table) = self.swarm.behaviour_mut().kad.as_mut() {
+                    routes::learn(table, peer_id, &info, via);
+                }
+            }
+            BehaviourEvent::Kad(event) => self.on_kad(event),
+            BehaviourEvent::Mdns(mdns::Event::Discovered(peers)) => {
+                tracing::debug!(?peers, "announced on the local network");
+                self.finder.announced(self.swarm.behaviour_mut(), peers);
+            }
+            BehaviourEvent::RelayClient(event) => on_relay_client(&event),
+            BehaviourEvent::RelayServer(event) => on_relay_server(&event),
+            BehaviourEvent::HolePunching(event) => on_hole_punched(&event),
+            BehaviourEvent::AutonatClient(event) => on_probed(&event),
+            BehaviourEvent::Upnp(event) => on_upnp(&event),
+            event => tracing::trace!(?event),
+        }
+    }
+
+    fn on_kad(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::OutboundQueryProgressed {
+                id,
+                result: kad::QueryResult::GetClosestPeers(result),
+                stats,
+                step: kad::ProgressStep { last: true, .. },
+            } => {
+                let behaviour = self.swarm.behaviour_mut();
+                self.finder
+                    .answered(behaviour, id, stats.num_successes(), result);
+            }
+            kad::Event::OutboundQueryProgressed {
+                result: kad::QueryResult::Bootstrap(result),
+                step: kad::ProgressStep { last: true, .. },
+                ..
+            } => {
+                self.bootstrapping = false;
+                if let Err(error) = result {
+                    tracing::warn!(%error, "no bootstrap peer answers");
+                }
+            }
+            kad::Event::RoutingUpdated {
+                peer,
+                addresses,
+                is_new_peer,
+                ..
+            } => {
+                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                tracing::debug!(%peer, ?addresses, is_new_peer, "can lead others to a peer");
+            }
+            event => tracing::trace!(?event),
+        }
+    }
+
+    /// How far a connection reaches. Nothing is known of the other end of a relayed one.
+    fn reach_of(&self, connection: ConnectionId) -> Reach {
+        let known = self.reaches.get(&connection);
+        known.copied().unwrap_or(Reach::World)
+    }
+
+    /// Takes note of what comes and goes, for those who wait for it.
+    pub(super) fn take_note(&mut self, event: &SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => {
+                let behaviour = self.swarm.behaviour_mut();
+                self.finder.connected(behaviour, peer_id);
+                if !endpoint.is_relayed() {
+                    let reach = Reach::of(endpoint.get_remote_address());
+                    self.reaches.insert(*connection_id, reach);
+                }
+            }
+            SwarmEvent::ConnectionClosed {
+                connection_id,
+                peer_id,
+                num_established,
+                ..
+            } => {
+                self.reaches.remove(connection_id);
+                if *num_established == 0 {
+                    self.contacts.disconnected(peer_id, Instant::now());
+                }
+            }
+            SwarmEvent::NewListenAddr { address, .. } if self.is_outside => {
+                self.swarm.add_external_address(address.clone());
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } if self.is_outside => {
+                self.swarm.remove_external_address(address);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn on_relay_client(event: &relay::client::Event) {
+    use relay::client::Event as E;
+    let (E::ReservationReqAccepted { limit, .. }
+    | E::OutboundCircuitEstablished { limit, .. }
+    | E::InboundCircuitEstablished { limit, .. }) = event;
+    // The circuit relay specification has 0 for no limit.
+    let bytes = limit
+        .as_ref()
+        .and_then(|limit| limit.data_in_bytes())
+        .filter(|bytes| *bytes > 0);
+    let seconds = limit
+        .as_ref()
+        .and_then(|limit| limit.duration())
+        .map(|limit| limit.as_secs());
+    match event {
+        E::ReservationReqAccepted {
+            relay_peer_id,
+            renewal: false,
+            ..
+        } => {
+            tracing::info!(relay = %relay_peer_id, bytes, seconds, "a relay listens for this node")
+        }
+        E::ReservationReqAccepted { .. } => {}
+        E::OutboundCircuitEstablished { relay_peer_id, .. } => {
+            tracing::info!(relay = %relay_peer_id, bytes, seconds, "connected through a relay");
+        }
+        E::InboundCircuitEstablished { src_peer_id, .. } => {
+            tracing::info!(peer = %src_peer_id, bytes, seconds, "a peer came through a relay");
+        }
+    }
+}
+
+fn on_relay_server(event: &relay::Event) {
+    match event {
+        relay::Event::ReservationReqAccepted {
+            src_peer_id,
+            renewed: false,
+        } => tracing::info!(peer = %src_peer_id, "relays to a peer"),
+        relay::Event::ReservationReqDenied {
+            src_peer_id,
+            status,
+        } => tracing::warn!(peer = %src_peer_id, ?status, "does not relay to a peer"),
+        relay::Event::CircuitReqDenied {
+            src_peer_id,
+            dst_peer_id,
+            status,
+        } => {
+            tracing::warn!(from = %src_peer_id, to = %dst_peer_id, ?status, "refused a circuit");
+        }
+        relay::Event::CircuitReqAccepted {
+            src_peer_id,
+            dst_peer_id,
+        } => tracing::info!(from = %src_peer_id, to = %dst_peer_id, "relays"),
+        event => tracing::debug!(?event),
+    }
+}
+
+fn on_hole_punched(event: &dcutr::Event) {
+    let peer = event.remote_peer_id;
+    match &event.result {
+        Ok(_) => tracing::info!(%peer, "connected directly, past the relay"),
+        Err(error) => tracing::info!(%peer, %error, "stays behind the relay"),
+    }
+}
+
+fn on_probed(event: &autonat::v2::client::Event) {
+    let address = &event.tested_addr;
+    match &event.result {
+        Ok(()) => tracing::info!(%address, by = %event.server, "is reached from outside"),
+        Err(error) => {
+            tracing::info!(%address, by = %event.server, %error, "is not reached from outside");
+        }
+    }
+}
+
+fn on_upnp(event: &upnp::Event) {
+    match event {
+        upnp::Event::NewExternalAddr { external_addr, .. } => {
+            tracing::info!(address = %external_addr, "the router passes connections on");
+        }
+        upnp::Event::ExpiredExternalAddr { external_addr, .. } => {
+            tracing::warn!(address = %external_addr, "the router passes connections on no longer");
+        }
+        upnp::Event::GatewayNotFound => tracing::warn!("no router of this network speaks UPnP"),
+        upnp::Event::NonRoutableGateway => {
+            tracing::warn!("the router has no public address itself, so that UPnP is of no use");
+        }
+    }
+}

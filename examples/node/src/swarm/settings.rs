@@ -1,0 +1,64 @@
+//! Which ways of finding and reaching peers does the node use?
+
+use std::time::Duration;
+
+use libp2p::{Multiaddr, StreamProtocol, pnet::PreSharedKey};
+
+use crate::address::PeerAddress;
+
+/// What the node does besides dialling the addresses that it is told. By default nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) kad: Option<Kad>,
+    /// Relays that are to pass connections on to this node.
+    pub(crate) relays: Vec<PeerAddress>,
+    pub(crate) relay_server: Option<RelayLimits>,
+    pub(crate) hole_punching: bool,
+    pub(crate) mdns: bool,
+    pub(crate) autonat: bool,
+    pub(crate) upnp: bool,
+    /// Where this node is reached from outside, as far as its operator knows.
+    pub(crate) external: Vec<Multiaddr>,
+    /// Only nodes with the same key are talked to.
+    pub(crate) swarm_key: Option<PreSharedKey>,
+}
+
+/// How the node takes part in a distributed hash table.
+#[derive(Clone, Debug)]
+pub(crate) struct Kad {
+    pub(crate) protocol: StreamProtocol,
+    /// Peers through which all others are found.
+    pub(crate) bootstrap: Vec<PeerAddress>,
+    pub(crate) role: Role,
+}
+
+/// What a node is in the hash table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It answers the questions of others, and so is one that others find.
+    Server,
+    /// It only asks.
+    Client,
+}
+
+/// What a relay gives to each circuit, and to all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RelayLimits {
+    pub(crate) reservations: usize,
+    pub(crate) circuits: usize,
+    /// In both directions together; 0 is no limit.
+    pub(crate) bytes: u64,
+    pub(crate) duration: Duration,
+}
+
+impl Settings {
+    /// Whether a peer may be found whose address nobody has told.
+    pub(crate) fn finds_peers(&self) -> bool {
+        self.kad.is_some() || self.mdns
+    }
+
+    /// Whether anything has to be done from time to time.
+    pub(crate) fn has_chores(&self) -> bool {
+        self.finds_peers() || !self.relays.is_empty()
+    }
+}
