@@ -64,8 +64,8 @@ pub(crate) struct Node {
     listeners: HashMap<ListenerId, bool>,
     contacts: Contacts,
     finder: Finder,
-    /// How far the direct connections reach.
-    reaches: HashMap<ConnectionId, Reach>,
+    /// The direct connections: to whom, and how far they reach.
+    direct: HashMap<ConnectionId, (PeerId, Reach)>,
     /// Whether others reach the addresses on which this node listens, as its operator says.
     is_outside: bool,
     /// Whether the hash table is being filled for the first time.
@@ -89,7 +89,7 @@ impl Node {
             listeners: HashMap::new(),
             contacts: Contacts::new(settings),
             finder: Finder::default(),
-            reaches: HashMap::new(),
+            direct: HashMap::new(),
             is_outside: settings.relay_server.is_some() && settings.external.is_empty(),
             bootstrapping: false,
             clock: settings.has_chores().then(clock),

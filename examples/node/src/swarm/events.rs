@@ -36,7 +36,7 @@ impl Node {
             }
             BehaviourEvent::RelayClient(event) => on_relay_client(&event),
             BehaviourEvent::RelayServer(event) => on_relay_server(&event),
-            BehaviourEvent::HolePunching(event) => on_hole_punched(&event),
+            BehaviourEvent::HolePunching(event) => self.on_hole_punched(&event),
             BehaviourEvent::AutonatClient(event) => on_probed(&event),
             BehaviourEvent::Upnp(event) => on_upnp(&event),
             event => tracing::trace!(?event),
@@ -78,10 +78,22 @@ impl Node {
         }
     }
 
+    fn on_hole_punched(&self, event: &dcutr::Event) {
+        let peer = event.remote_peer_id;
+        match &event.result {
+            Ok(_) => tracing::info!(%peer, "connected directly, past the relay"),
+            // Both sides dial, and where there is no NAT in between one of them has no success.
+            Err(error) if self.direct.values().any(|(known, _)| *known == peer) => {
+                tracing::debug!(%peer, %error, "connected directly by the other side");
+            }
+            Err(error) => tracing::info!(%peer, %error, "stays behind the relay"),
+        }
+    }
+
     /// How far a connection reaches. Nothing is known of the other end of a relayed one.
     fn reach_of(&self, connection: ConnectionId) -> Reach {
-        let known = self.reaches.get(&connection);
-        known.copied().unwrap_or(Reach::World)
+        let known = self.direct.get(&connection);
+        known.map_or(Reach::World, |(_, reach)| *reach)
     }
 
     /// Takes note of what comes and goes, for those who wait for it.
@@ -97,7 +109,7 @@ impl Node {
                 self.finder.connected(behaviour, peer_id);
                 if !endpoint.is_relayed() {
                     let reach = Reach::of(endpoint.get_remote_address());
-                    self.reaches.insert(*connection_id, reach);
+                    self.direct.insert(*connection_id, (*peer_id, reach));
                 }
             }
             SwarmEvent::ConnectionClosed {
@@ -106,7 +118,7 @@ impl Node {
                 num_established,
                 ..
             } => {
-                self.reaches.remove(connection_id);
+                self.direct.remove(connection_id);
                 if *num_established == 0 {
                     self.contacts.disconnected(peer_id, Instant::now());
                 }
@@ -176,14 +188,6 @@ fn on_relay_server(event: &relay::Event) {
             dst_peer_id,
         } => tracing::info!(from = %src_peer_id, to = %dst_peer_id, "relays"),
         event => tracing::debug!(?event),
-    }
-}
-
-fn on_hole_punched(event: &dcutr::Event) {
-    let peer = event.remote_peer_id;
-    match &event.result {
-        Ok(_) => tracing::info!(%peer, "connected directly, past the relay"),
-        Err(error) => tracing::info!(%peer, %error, "stays behind the relay"),
     }
 }
 

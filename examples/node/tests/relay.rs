@@ -1,0 +1,146 @@
+//! Do nodes reach each other through a relay, and past it?
+
+mod support;
+
+use self::support::{
+    data,
+    node::{Node, TCP},
+    wire::{Conn, Server},
+};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+
+/// A relay, and what `--relay` takes.
+async fn relay(more: &[&str]) -> (Node, String) {
+    let args = ["meet", "--listen", TCP, "--relay-server"];
+    let node = Node::start(&[&args[..], more].concat()).await;
+    let address = node.fact("listening ").to_owned();
+    (node, address)
+}
+
+/// Where a relay passes connections on to a node.
+fn through(relay: &str, node: &Node) -> String {
+    format!("{relay}/p2p-circuit/p2p/{}", node.fact("peer "))
+}
+
+async fn gateway(peer: &str, more: &[&str]) -> Node {
+    let args = ["gateway", "--listen", "127.0.0.1:0", "--peer", peer];
+    Node::start(&[&args[..], more].concat()).await
+}
+
+#[tokio::test]
+async fn a_relay_tells_its_limits() {
+    let (relay, _) = relay(&["--relay-bytes", "1000000", "--relay-seconds", "60"]).await;
+    assert_eq!(
+        relay.fact("relay "),
+        "reservations=128 circuits=16 bytes=1000000 seconds=60"
+    );
+}
+
+#[tokio::test]
+async fn an_origin_is_reached_through_its_relay() {
+    let server = Server::bind().await;
+    let (_relay, address) = relay(&[]).await;
+    let more = ["--relay", &address, "--no-hole-punching"];
+    let origin = Node::serve(&[("app", &server.target())], &more).await;
+    let gateway = gateway(&through(&address, &origin), &["--no-hole-punching"]).await;
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    let path = format!("/http/{}/app/", origin.fact("peer "));
+    let (response, _) = tokio::join!(client.get(&path), server.answer(OK));
+    assert_eq!(response.text(), "ok");
+    gateway.logged(&["connected through a relay"]).await;
+}
+
+#[tokio::test]
+async fn two_nodes_that_know_a_relay_get_past_it() {
+    let server = Server::bind().await;
+    let (relay, address) = relay(&[]).await;
+    let origin = Node::serve(&[("app", &server.target())], &["--relay", &address]).await;
+    let gateway = gateway(&through(&address, &origin), &["--p2p-listen", TCP]).await;
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    let path = format!("/http/{}/app/", origin.fact("peer "));
+    let (response, _) = tokio::join!(client.get(&path), server.answer(OK));
+    assert_eq!(response.text(), "ok");
+    gateway.logged(&["connected directly"]).await;
+
+    // The relay would cut this, and is not asked to carry it.
+    let large = data::bytes(1_000_000);
+    let length = large.len();
+    let mut answer =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
+            .into_bytes();
+    answer.extend_from_slice(&large);
+    let (response, _) = tokio::join!(client.get(&path), server.answer(answer));
+    assert!(response.body == large, "another body");
+
+    // Nor is it needed any more.
+    relay.kill().await;
+    let (response, _) = tokio::join!(client.get(&path), server.answer(OK));
+    assert_eq!(response.text(), "ok");
+}
+
+#[tokio::test]
+async fn an_origin_behind_a_relay_is_found_by_its_id() {
+    let server = Server::bind().await;
+    let (meet, address) = relay(&["--log", "info,p2p_http=debug"]).await;
+    let more = ["--relay", &address, "--bootstrap", &address];
+    let origin = Node::serve(&[("app", &server.target())], &more).await;
+    let peer = origin.fact("peer ");
+    meet.logged(&["can lead others", peer, "p2p-circuit"]).await;
+    let args = [
+        "gateway",
+        "--listen",
+        "127.0.0.1:0",
+        "--bootstrap",
+        &address,
+    ];
+    let gateway = Node::start(&args).await;
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    let path = format!("/http/{peer}/app/");
+    let (response, _) = tokio::join!(client.get(&path), server.answer(OK));
+    assert_eq!(response.text(), "ok");
+}
+
+#[tokio::test]
+async fn a_relay_that_was_restarted_listens_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("relay.key");
+    let key = key.to_str().unwrap();
+    let server = Server::bind().await;
+    let (first, address) = relay(&["--identity", key]).await;
+    let more = ["--relay", &address, "--no-hole-punching"];
+    let origin = Node::serve(&[("app", &server.target())], &more).await;
+    origin.logged(&["a relay listens for this node"]).await;
+    let place = address.split("/p2p/").next().unwrap();
+    first.kill().await;
+    origin.logged(&["no longer"]).await;
+
+    let args = [
+        "meet",
+        "--listen",
+        place,
+        "--relay-server",
+        "--identity",
+        key,
+    ];
+    let second = Node::start(&args).await;
+    second.logged(&["relays to a peer"]).await;
+    let gateway = gateway(&through(&address, &origin), &["--no-hole-punching"]).await;
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    let path = format!("/http/{}/app/", origin.fact("peer "));
+    let (response, _) = tokio::join!(client.get(&path), server.answer(OK));
+    assert_eq!(response.text(), "ok");
+}
+
+#[tokio::test]
+async fn a_relay_that_is_not_there_does_not_stop_the_node() {
+    let server = Server::bind().await;
+    let (relay, address) = relay(&[]).await;
+    relay.kill().await;
+    let origin = Node::serve(&[("app", &server.target())], &["--relay", &address]).await;
+    let gateway = gateway(origin.fact("listening "), &[]).await;
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    let path = format!("/http/{}/app/", origin.fact("peer "));
+    let (response, _) = tokio::join!(client.get(&path), server.answer(OK));
+    assert_eq!(response.text(), "ok");
+}
