@@ -31,6 +31,7 @@ use crate::{
     lookup::{Lookups, Next, Unreached},
     message::{Request, Response},
     payload::Payload,
+    relay::RelayLimits,
     requests::Requests,
     responder::Responder,
     service::{Protocol, ServiceName},
@@ -55,6 +56,7 @@ pub struct HttpProxyBehaviour {
     given_addresses: HashMap<PeerId, Vec<Multiaddr>>,
     learned_addresses: PeerAddresses,
     lookups: Lookups,
+    relay_limits: RelayLimits,
 }
 
 impl HttpProxyBehaviour {
@@ -72,6 +74,7 @@ impl HttpProxyBehaviour {
             given_addresses: HashMap::new(),
             learned_addresses: PeerAddresses::new(KNOWN_PEERS),
             lookups: Lookups::default(),
+            relay_limits: RelayLimits::default(),
         }
     }
 
@@ -185,9 +188,14 @@ impl HttpProxyBehaviour {
         }
     }
 
-    fn handler(&self, connection: ConnectionId, peer: PeerId, relayed: bool) -> Handler {
-        let link = Link::new(peer, connection, relayed);
-        Handler::new(Arc::clone(&self.shared), link)
+    /// Notes how many bytes a relay carries for one connection, in both directions together; `None` for any number.
+    /// Bodies that are declared to be larger are refused at once where the peer is reached through this relay only,
+    /// instead of being cut in the middle.
+    ///
+    /// Relays tell their limit with each circuit, before the connection through it is established: call this for the
+    /// `OutboundCircuitEstablished` events of libp2p's relay client. It holds for connections from then on.
+    pub fn set_relay_limit(&mut self, relay: PeerId, bytes: Option<u64>) {
+        self.relay_limits.set(relay, bytes);
     }
 
     /// Opens a stream to ourselves.
@@ -264,7 +272,8 @@ impl NetworkBehaviour for HttpProxyBehaviour {
             local_addr: local_addr.clone(),
             send_back_addr: remote_addr.clone(),
         };
-        Ok(self.handler(connection_id, peer, point.is_relayed()))
+        let link = Link::new(peer, connection_id, point.is_relayed());
+        Ok(Handler::new(Arc::clone(&self.shared), link))
     }
 
     fn handle_pending_outbound_connection(
@@ -296,7 +305,11 @@ impl NetworkBehaviour for HttpProxyBehaviour {
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let relayed = addr.iter().any(|part| part == Part::P2pCircuit);
-        Ok(self.handler(connection_id, peer, relayed))
+        let link = Link::new(peer, connection_id, relayed);
+        if let Some(limit) = self.relay_limits.on(addr) {
+            link.set_capacity(limit);
+        }
+        Ok(Handler::new(Arc::clone(&self.shared), link))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {

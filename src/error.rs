@@ -36,6 +36,27 @@ pub enum ExchangeError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The body of the response has more bytes than the relay carries through which the peer is reached. See
+    /// [`HttpProxyBehaviour::set_relay_limit`](crate::HttpProxyBehaviour::set_relay_limit).
+    #[error(
+        "the response body has {length} bytes, and the relay to the peer carries {limit} at most"
+    )]
+    ResponseBeyondRelay {
+        /// The declared length of the body.
+        length: u64,
+        /// The bytes that the relay carries, in both directions together.
+        limit: u64,
+    },
+    /// The same for the body of the request, of which nothing was sent.
+    #[error(
+        "the request body has {length} bytes, and the relay to the peer carries {limit} at most"
+    )]
+    RequestBeyondRelay {
+        /// The declared length of the body.
+        length: u64,
+        /// The bytes that the relay carries, in both directions together.
+        limit: u64,
+    },
     /// The source of a body that was to be sent failed.
     #[error("the source of the body failed")]
     Source(#[source] io::Error),
@@ -100,7 +121,9 @@ impl From<ExchangeError> for io::Error {
             ExchangeError::Malformed(_) => io::ErrorKind::InvalidData,
             ExchangeError::Timeout { .. } => io::ErrorKind::TimedOut,
             ExchangeError::Misuse(_) | ExchangeError::NotSwitched => io::ErrorKind::InvalidInput,
-            ExchangeError::BodyTooLarge { .. } => io::ErrorKind::FileTooLarge,
+            ExchangeError::BodyTooLarge { .. }
+            | ExchangeError::RequestBeyondRelay { .. }
+            | ExchangeError::ResponseBeyondRelay { .. } => io::ErrorKind::FileTooLarge,
         };
         io::Error::new(kind, error)
     }

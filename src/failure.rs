@@ -49,6 +49,28 @@ pub enum Failure {
         limit: u64,
     },
 
+    /// The body of the request cannot come through the relay between this node and the peer.
+    #[error(
+        "the request body has {length} bytes, and the relay between here and the peer carries {limit} at most: try again, as there may be a direct connection by then, or use another relay"
+    )]
+    RequestBeyondRelay {
+        /// The declared length of the body.
+        length: u64,
+        /// The bytes that the relay carries, in both directions together.
+        limit: u64,
+    },
+
+    /// The body of the response cannot come through the relay between this node and the peer.
+    #[error(
+        "the response body has {length} bytes, and the relay between here and the peer carries {limit} at most: try again, as there may be a direct connection by then, or use another relay"
+    )]
+    ResponseBeyondRelay {
+        /// The declared length of the body.
+        length: u64,
+        /// The bytes that the relay carries, in both directions together.
+        limit: u64,
+    },
+
     /// The service has a web origin of its own, where its pages are to be opened.
     #[error("the pages of this service have an origin of their own: {location}")]
     OwnOrigin {
@@ -298,7 +320,7 @@ impl Failure {
             Self::OriginNotAllowed { .. } | Self::NotAllowed { .. } => 403,
             Self::UnknownService { .. } => 404,
             Self::RequestTimeout { .. } => 408,
-            Self::BodyTooLarge { .. } => 413,
+            Self::BodyTooLarge { .. } | Self::RequestBeyondRelay { .. } => 413,
             Self::HostNotAllowed { .. } => 421,
             Self::Internal { .. } => 500,
             Self::NoAddresses { .. }
@@ -313,6 +335,7 @@ impl Failure {
             | Self::TargetTerminated { .. }
             | Self::InvalidResponse(_)
             | Self::ResponseIncomplete
+            | Self::ResponseBeyondRelay { .. }
             | Self::UpgradeFailed { .. } => 502,
             Self::NoCapacity { .. } | Self::ShuttingDown => 503,
             Self::DialTimeout { .. }
@@ -335,7 +358,8 @@ impl Failure {
             | Self::BadRoute(_)
             | Self::BadHost(_)
             | Self::RequestTimeout { .. }
-            | Self::BodyTooLarge { .. } => "http_request_error",
+            | Self::BodyTooLarge { .. }
+            | Self::RequestBeyondRelay { .. } => "http_request_error",
             Self::HostNotAllowed { .. }
             | Self::OriginNotAllowed { .. }
             | Self::NotAllowed { .. } => "http_request_denied",
@@ -355,6 +379,7 @@ impl Failure {
             }
             Self::InvalidResponse(error) => response_error(*error),
             Self::ResponseIncomplete => "http_response_incomplete",
+            Self::ResponseBeyondRelay { .. } => "http_response_body_size",
             Self::NoCapacity { .. } => "connection_limit_reached",
             Self::DialTimeout { .. }
             | Self::NegotiationTimeout { .. }
@@ -388,6 +413,7 @@ impl Failure {
             Self::BadRequest(_)
                 | Self::RequestTimeout { .. }
                 | Self::BodyTooLarge { .. }
+                | Self::RequestBeyondRelay { .. }
                 | Self::ShuttingDown
         )
     }
@@ -468,6 +494,8 @@ mod tests {
             (F::OriginNotAllowed { origin: None }, 403, "http_request_denied", "another origin"),
             (F::NotAllowed { peer: peer(), service: service.clone() }, 403, "http_request_denied", "service web"),
             (F::NoAddresses { peer: peer() }, 502, "destination_not_found", PEER),
+            (F::RequestBeyondRelay { length: 99, limit: 98 }, 413, "http_request_error", "98"),
+            (F::ResponseBeyondRelay { length: 99, limit: 98 }, 502, "http_response_body_size", "99"),
             (F::PeerNotFound { peer: peer(), tried: "nobody knows".into() }, 502, "destination_not_found", "nobody knows"),
             (F::PeerUnreachable { peer: peer(), reason: reason() }, 502, "destination_unavailable", "no luck"),
             (F::WrongPeerId { peer: peer(), obtained: peer() }, 502, "tls_certificate_error", PEER),

@@ -101,6 +101,7 @@ mod parking;
 mod payload;
 #[cfg(feature = "tokio")]
 mod proxy;
+mod relay;
 mod requests;
 mod responder;
 mod round_trip;

@@ -3,7 +3,7 @@
 use std::{
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Context,
@@ -33,6 +33,8 @@ pub(crate) struct Link {
     pub(crate) connection: ConnectionId,
     /// Whether the connection goes through a relay, which is slower and limited.
     pub(crate) relayed: bool,
+    /// The bytes that the relay passes on, as far as known.
+    capacity: OnceLock<u64>,
     inbox: Mutex<Inbox>,
     /// Whether there is anything in the inbox: the connection looks far more often than something is left.
     left: AtomicBool,
@@ -67,6 +69,7 @@ impl Link {
             peer,
             connection,
             relayed,
+            capacity: OnceLock::new(),
             inbox: Mutex::default(),
             left: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -76,6 +79,17 @@ impl Link {
             waker: AtomicWaker::new(),
             parking: Arc::default(),
         })
+    }
+
+    /// Notes how many bytes the connection carries at most before its relay ends it.
+    pub(crate) fn set_capacity(&self, bytes: u64) {
+        // A relay does not change its mind while a connection lasts.
+        let _ = self.capacity.set(bytes);
+    }
+
+    /// How many bytes the connection carries at most, in both directions together; `None` for any number.
+    pub(crate) fn capacity(&self) -> Option<u64> {
+        self.capacity.get().copied()
     }
 
     /// Leaves work. After the connection has ended it is dropped, and with it the streams that it holds.

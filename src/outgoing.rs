@@ -5,7 +5,7 @@ use std::{future::poll_fn, sync::Arc};
 use crate::{
     body::{Body, Upload},
     error::ExchangeError,
-    h1::{Client, Length, RequestHead, RequestLine, ResponseHead, Sending},
+    h1::{Client, Framing, Length, RequestHead, RequestLine, ResponseHead, Sending},
     hop::{Hop, Writer},
     lease::Lease,
     message::{Response, Switch},
@@ -30,8 +30,12 @@ pub(crate) struct Failed {
 impl Failed {
     /// The connection ended, nobody knows how far the request had come.
     pub(crate) fn closed() -> Self {
+        Self::for_good(ExchangeError::Closed)
+    }
+
+    fn for_good(error: ExchangeError) -> Self {
         Self {
-            error: ExchangeError::Closed,
+            error,
             may_retry: false,
         }
     }
@@ -64,6 +68,14 @@ impl Outgoing {
             hop.reader.half_closed();
         }
         let length = payload.length();
+        if let Length::Known(length) = length
+            && let Some(limit) = seat.beyond_relay(length)
+        {
+            return Err(Failed::for_good(ExchangeError::RequestBeyondRelay {
+                length,
+                limit,
+            }));
+        }
         let mut source = payload.into_source();
         let mut sent = self.encode(&mut hop, length);
         while sent.is_ok() {
@@ -73,6 +85,14 @@ impl Outgoing {
                     tracing::trace!(status = head.status(), "interim response");
                 }
                 Ok(head) => {
+                    if let Framing::Length(length) = hop.reader.decoder().framing()
+                        && let Some(limit) = seat.beyond_relay(length)
+                    {
+                        return Err(Failed::for_good(ExchangeError::ResponseBeyondRelay {
+                            length,
+                            limit,
+                        }));
+                    }
                     return Ok(Answered {
                         head,
                         hop,

@@ -88,6 +88,13 @@ impl OutboundSeat {
         self.running.link()
     }
 
+    /// Whether a body of this many bytes cannot come through, and if so, what the relay in between carries at most. A
+    /// body that is little smaller does not come through either, as it is not all that the connection carries; the relay
+    /// then cuts it.
+    pub(crate) fn beyond_relay(&self, length: u64) -> Option<u64> {
+        self.link().capacity().filter(|limit| length >= *limit)
+    }
+
     fn offer(&mut self, hop: Hop<Client>, reused: bool) {
         self.occupied = false;
         let (link, protocol) = (self.running.link(), &self.protocol);

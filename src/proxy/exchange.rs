@@ -44,6 +44,11 @@ pub(crate) trait Connect: Sync {
     /// What it means that the server ended the hop before it answered.
     fn terminated(&self, reason: String) -> Failure;
 
+    /// Whether a body of this many bytes cannot come through, and if so, what a relay in between carries at most.
+    fn beyond_relay(&self, _: &Self::Seat, _: u64) -> Option<u64> {
+        None
+    }
+
     /// Whether our direction ends behind every request.
     fn half_close(&self) -> bool {
         false
@@ -176,7 +181,7 @@ async fn exchange<C: Connect>(
     let context = passage.asked.head.context();
     let offered = context.upgrade.then(|| passage.rewrite.upgrade()).flatten();
     let mut trip = RoundTrip::new(connect.half_close());
-    let mut upstream = connect.connect(false).await?;
+    let mut upstream = open(connect, passage, false).await?;
     record.reused = Some(upstream.reused);
     send_head(&mut upstream.hop, passage, offered)?;
     let head = loop {
@@ -193,12 +198,17 @@ async fn exchange<C: Connect>(
                 }
                 tracing::debug!(error = &error as &dyn std::error::Error, "sending again");
                 trip = RoundTrip::new(connect.half_close());
-                upstream = connect.connect(true).await?;
+                upstream = open(connect, passage, true).await?;
                 upstream.reused = false;
                 send_head(&mut upstream.hop, passage, offered)?;
             }
         }
     };
+    if let Framing::Length(length) = upstream.hop.reader.decoder().framing()
+        && let Some(limit) = connect.beyond_relay(&upstream.seat, length)
+    {
+        return Err(Failure::ResponseBeyondRelay { length, limit }.into());
+    }
     record.status = head.status();
     if head.status() == 101 {
         pass_switch(client, passage, &head, offered).await?;
@@ -210,6 +220,21 @@ async fn exchange<C: Connect>(
     let Upstream { hop, seat, .. } = upstream;
     seat.returned(hop);
     Ok(Done::Answered)
+}
+
+/// A hop to the server that carries the request, as far as that can be told.
+async fn open<C: Connect>(
+    connect: &C,
+    passage: &Passage<'_>,
+    fresh: bool,
+) -> Result<Upstream<C::Seat>, Failure> {
+    let upstream = connect.connect(fresh).await?;
+    if let Length::Known(length) = passage.asked.head.declared_length()
+        && let Some(limit) = connect.beyond_relay(&upstream.seat, length)
+    {
+        return Err(Failure::RequestBeyondRelay { length, limit });
+    }
+    Ok(upstream)
 }
 
 fn send_head(
@@ -389,6 +414,12 @@ pub(super) fn response_failure(connect: &impl Connect, error: ExchangeError) -> 
             limit,
         } => Failure::SendTimeout { limit },
         ExchangeError::Timeout { limit, .. } => Failure::ResponseTimeout { limit },
+        ExchangeError::RequestBeyondRelay { length, limit } => {
+            Failure::RequestBeyondRelay { length, limit }
+        }
+        ExchangeError::ResponseBeyondRelay { length, limit } => {
+            Failure::ResponseBeyondRelay { length, limit }
+        }
         error => connect.terminated(describe(&error)),
     }
 }

@@ -37,6 +37,10 @@ impl Connect for ToPeer {
         Failure::ConnectionTerminated { peer, reason }
     }
 
+    fn beyond_relay(&self, seat: &OutboundSeat, length: u64) -> Option<u64> {
+        seat.beyond_relay(length)
+    }
+
     fn half_close(&self) -> bool {
         self.client.config().half_close(&self.protocol)
     }
