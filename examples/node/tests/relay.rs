@@ -52,6 +52,49 @@ async fn an_origin_is_reached_through_its_relay() {
 }
 
 #[tokio::test]
+async fn a_body_that_the_relay_cannot_carry_is_refused_and_not_cut() {
+    const LIMIT: &str = "20000";
+    let server = Server::bind().await;
+    let (_relay, address) = relay(&["--relay-bytes", LIMIT]).await;
+    let more = ["--relay", &address, "--no-hole-punching"];
+    let origin = Node::serve(&[("app", &server.target())], &more).await;
+    let gateway = gateway(&through(&address, &origin), &["--no-hole-punching"]).await;
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    let path = format!("/http/{}/app/", origin.fact("peer "));
+
+    let large = "HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n";
+    let (response, _) = tokio::join!(client.get(&path), server.answer(large));
+    assert_eq!(response.status(), 502);
+    let [proxy_status] = response.all("Proxy-Status")[..] else {
+        panic!("{response:?}")
+    };
+    assert!(
+        proxy_status.contains("http_response_body_size"),
+        "{proxy_status}"
+    );
+    assert!(response.text().contains(LIMIT), "{}", response.text());
+
+    // The response to HEAD has no body, whatever it declares.
+    let head = format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.send(head).await;
+    let (response, _) = tokio::join!(client.head(), server.answer(large));
+    assert!(response.line.contains(" 200 "), "{response:?}");
+
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    let upload =
+        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n");
+    client.send(upload).await;
+    let response = client.message().await;
+    assert_eq!(response.status(), 413);
+    assert!(response.text().contains(LIMIT), "{}", response.text());
+
+    // What fits comes through.
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    let (response, _) = tokio::join!(client.get(&path), server.answer(OK));
+    assert_eq!(response.text(), "ok");
+}
+
+#[tokio::test]
 async fn two_nodes_that_know_a_relay_get_past_it() {
     let server = Server::bind().await;
     let (relay, address) = relay(&[]).await;

@@ -34,7 +34,7 @@ impl Node {
                 tracing::debug!(?peers, "announced on the local network");
                 self.finder.announced(self.swarm.behaviour_mut(), peers);
             }
-            BehaviourEvent::RelayClient(event) => on_relay_client(&event),
+            BehaviourEvent::RelayClient(event) => self.on_relay_client(&event),
             BehaviourEvent::RelayServer(event) => on_relay_server(&event),
             BehaviourEvent::HolePunching(event) => self.on_hole_punched(&event),
             BehaviourEvent::AutonatClient(event) => on_probed(&event),
@@ -75,6 +75,39 @@ impl Node {
                 tracing::debug!(%peer, ?addresses, is_new_peer, "can lead others to a peer");
             }
             event => tracing::trace!(?event),
+        }
+    }
+
+    fn on_relay_client(&mut self, event: &relay::client::Event) {
+        use relay::client::Event as E;
+        let (E::ReservationReqAccepted { limit, .. }
+        | E::OutboundCircuitEstablished { limit, .. }
+        | E::InboundCircuitEstablished { limit, .. }) = event;
+        // The circuit relay specification has 0 for no limit.
+        let bytes = limit
+            .as_ref()
+            .and_then(|limit| limit.data_in_bytes())
+            .filter(|bytes| *bytes > 0);
+        let seconds = limit
+            .as_ref()
+            .and_then(|limit| limit.duration())
+            .map(|limit| limit.as_secs());
+        match event {
+            E::ReservationReqAccepted {
+                relay_peer_id,
+                renewal: false,
+                ..
+            } => {
+                tracing::info!(relay = %relay_peer_id, bytes, seconds, "a relay listens for this node")
+            }
+            E::ReservationReqAccepted { .. } => {}
+            E::OutboundCircuitEstablished { relay_peer_id, .. } => {
+                self.http().set_relay_limit(*relay_peer_id, bytes);
+                tracing::info!(relay = %relay_peer_id, bytes, seconds, "connected through a relay");
+            }
+            E::InboundCircuitEstablished { src_peer_id, .. } => {
+                tracing::info!(peer = %src_peer_id, bytes, seconds, "a peer came through a relay");
+            }
         }
     }
 
@@ -130,38 +163,6 @@ impl Node {
                 self.swarm.remove_external_address(address);
             }
             _ => {}
-        }
-    }
-}
-
-fn on_relay_client(event: &relay::client::Event) {
-    use relay::client::Event as E;
-    let (E::ReservationReqAccepted { limit, .. }
-    | E::OutboundCircuitEstablished { limit, .. }
-    | E::InboundCircuitEstablished { limit, .. }) = event;
-    // The circuit relay specification has 0 for no limit.
-    let bytes = limit
-        .as_ref()
-        .and_then(|limit| limit.data_in_bytes())
-        .filter(|bytes| *bytes > 0);
-    let seconds = limit
-        .as_ref()
-        .and_then(|limit| limit.duration())
-        .map(|limit| limit.as_secs());
-    match event {
-        E::ReservationReqAccepted {
-            relay_peer_id,
-            renewal: false,
-            ..
-        } => {
-            tracing::info!(relay = %relay_peer_id, bytes, seconds, "a relay listens for this node")
-        }
-        E::ReservationReqAccepted { .. } => {}
-        E::OutboundCircuitEstablished { relay_peer_id, .. } => {
-            tracing::info!(relay = %relay_peer_id, bytes, seconds, "connected through a relay");
-        }
-        E::InboundCircuitEstablished { src_peer_id, .. } => {
-            tracing::info!(peer = %src_peer_id, bytes, seconds, "a peer came through a relay");
         }
     }
 }
