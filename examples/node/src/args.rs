@@ -38,6 +38,11 @@ Examples:
   A browser that opens this address is sent on to the application's own host,
   http://app.k51….p2p.localhost:8080/, as if it were a site of its own.
 
+  Find each other by peer ids alone, and from behind a NAT, through a node that both reach:
+      p2p-http meet --identity meet.key --listen /ip4/0.0.0.0/tcp/4001 --relay-server
+      p2p-http serve --name app --to http://127.0.0.1:3000 --bootstrap MEET --relay MEET
+      p2p-http gateway --bootstrap MEET --p2p-listen /ip4/0.0.0.0/tcp/0
+
   The same on a port of its own, for clients that know neither paths nor such hosts:
       p2p-http forward --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3… --name app
 

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::{fs, path::Path};
+
 use self::support::{
     node::{Node, QUIC, TCP},
     wire::{Conn, Server},
@@ -164,4 +166,61 @@ async fn a_meeting_point_that_was_restarted_learns_who_is_there() {
     let path = format!("/http/{}/app/", origin.fact("peer "));
     let (response, _) = tokio::join!(client.get(&path), server.answer(OK));
     assert_eq!(response.text(), "ok");
+}
+
+/// The key of a private network, as kubo writes it.
+fn swarm_key(directory: &Path, digit: char) -> String {
+    let path = directory.join(format!("{digit}.key"));
+    let digits = digit.to_string().repeat(64);
+    fs::write(
+        &path,
+        format!("/key/swarm/psk/1.0.0/\n/base16/\n{digits}\n"),
+    )
+    .unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_private_network_keeps_to_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (
+        swarm_key(directory.path(), '1'),
+        swarm_key(directory.path(), '2'),
+    );
+    let server = Server::bind().await;
+    let (meet, bootstrap) = meet(&["--swarm-key", &ours]).await;
+    let more = ["--bootstrap", &bootstrap, "--swarm-key", &ours];
+    let origin = Node::serve(&[("app", &server.target())], &more).await;
+    is_known(&meet, &origin).await;
+    let path = format!("/http/{}/app/", origin.fact("peer "));
+    let args = [
+        "gateway",
+        "--listen",
+        "127.0.0.1:0",
+        "--bootstrap",
+        &bootstrap,
+    ];
+
+    let inside = Node::start(&[&args[..], &["--swarm-key", &ours]].concat()).await;
+    let mut client = Conn::connect(inside.http("gateway ")).await;
+    let (response, _) = tokio::join!(client.get(&path), server.answer(OK));
+    assert_eq!(response.text(), "ok");
+
+    let other = Node::start(&[&args[..], &["--swarm-key", &theirs]].concat()).await;
+    let public = Node::start(&args).await;
+    for outside in [other, public] {
+        let mut client = Conn::connect(outside.http("gateway ")).await;
+        let response = client.get(&path).await;
+        assert!(matches!(response.status(), 502 | 504), "{response:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_learns_that_it_is_reached() {
+    let server = Server::bind().await;
+    let (_meet, address) = meet(&["--autonat"]).await;
+    let more = ["--autonat", "--bootstrap", &address];
+    let origin = Node::serve(&[("app", &server.target())], &more).await;
+    let port = origin.fact("listening ").split("/p2p/").next().unwrap();
+    origin.logged(&["is reached from outside", port]).await;
 }

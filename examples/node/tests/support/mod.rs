@@ -9,6 +9,7 @@ use std::{future::Future, time::Duration};
 
 pub(crate) mod app;
 pub(crate) mod data;
+pub(crate) mod netns;
 pub(crate) mod node;
 pub(crate) mod program;
 pub(crate) mod wire;

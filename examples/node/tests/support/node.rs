@@ -18,6 +18,9 @@ use super::within;
 pub(crate) const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 pub(crate) const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 
+/// What is tested.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_p2p-http");
+
 /// Lines of a log that a failed test shows.
 const SHOWN: usize = 60;
 
@@ -35,7 +38,12 @@ pub(crate) struct Node {
 impl Node {
     /// Starts it, and waits until it is ready.
     pub(crate) async fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_p2p-http"))
+        Self::launch(Command::new(PROGRAM), args).await
+    }
+
+    /// Starts it by a command that runs it.
+    pub(crate) async fn launch(mut command: Command, args: &[&str]) -> Self {
+        let mut child = command
             .args(args)
             .env_remove("P2P_HTTP_LOG")
             .stdin(Stdio::null())

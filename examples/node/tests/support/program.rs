@@ -32,7 +32,7 @@ pub(crate) fn require(names: &[&str]) -> Option<PathBuf> {
     });
     if found.is_none() {
         let name = names[0];
-        skip(name, name);
+        skip(&format!("{name} is not installed; install it"));
     }
     found
 }
@@ -42,20 +42,21 @@ pub(crate) fn require_file(path: &Path, command: &str) -> Option<()> {
     if path.exists() {
         return Some(());
     }
-    skip(&path.display().to_string(), &format!("by `{command}`"));
+    skip(&format!(
+        "{} is not installed; install it by `{command}`",
+        path.display()
+    ));
     None
 }
 
-fn skip(missing: &str, how: &str) {
+/// Says why a test is skipped, and what to do about it.
+pub(crate) fn skip(reason: &str) {
     assert!(
         env::var("CI").as_deref() != Ok("true"),
-        "{missing} is not installed, and CI=true runs every test"
+        "{reason}: CI=true runs every test"
     );
     // Not `eprintln!`: what that writes is shown for failed tests only.
-    let _ = writeln!(
-        io::stderr(),
-        "SKIP: {missing} is not installed; install {how} to run this test"
-    );
+    let _ = writeln!(io::stderr(), "SKIP: {reason} to run this test");
 }
 
 /// A program that ends with the test.
