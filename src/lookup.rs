@@ -71,9 +71,10 @@ impl Lookups {
         };
         let tried = match found {
             Ok(addresses) if !addresses.is_empty() => {
-                // "Always": an attempt of somebody else may not know these addresses.
+                // "Always": an attempt of somebody else may not know these addresses. Others may have learned of more.
                 let opts = DialOpts::peer_id(peer)
                     .addresses(addresses)
+                    .extend_addresses_through_behaviour()
                     .condition(PeerCondition::Always)
                     .build();
                 self.running
