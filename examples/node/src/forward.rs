@@ -30,7 +30,7 @@ pub(crate) async fn run(args: ForwardArgs, common: &Common) -> Result<()> {
     let service = all.for_service(peer, args.name.clone());
     let mut tasks = Tasks::new();
     gateway::spawn(&mut tasks, service, listener, &shutdown);
-    gateway::meet_peers(&mut node, &args.port.p2p_listen).await?;
+    gateway::meet_peers(&mut node, &args.port.p2p_listen, &shutdown).await?;
     output::print(&Fact::Forward(address, peer, &args.name));
     output::print(&Fact::Ready);
     node.run_until(shutdown::finish(tasks, &shutdown, common.drain))

@@ -35,7 +35,7 @@ pub(crate) async fn run(args: GatewayArgs, common: &Common) -> Result<()> {
     let gateway = of_node(&mut node, common.drain, &args.web);
     let mut tasks = Tasks::new();
     spawn(&mut tasks, gateway, listener, &shutdown);
-    meet_peers(&mut node, &args.port.p2p_listen).await?;
+    meet_peers(&mut node, &args.port.p2p_listen, &shutdown).await?;
     output::print(&Fact::Gateway(address));
     output::print(&Fact::Ready);
     node.run_until(shutdown::finish(tasks, &shutdown, common.drain))
@@ -56,12 +56,16 @@ pub(crate) fn know_peers(node: &mut Node, peers: Vec<PeerAddress>) {
 /// # Errors
 ///
 /// Fails if an address cannot be used.
-pub(crate) async fn meet_peers(node: &mut Node, listen: &[Multiaddr]) -> Result<()> {
+pub(crate) async fn meet_peers(
+    node: &mut Node,
+    listen: &[Multiaddr],
+    shutdown: &CancellationToken,
+) -> Result<()> {
     for address in listen {
         node.listen(address)?;
     }
     node.listening().await?;
-    node.join().await
+    node.join(shutdown).await
 }
 
 /// A gateway that sends its requests through this node.

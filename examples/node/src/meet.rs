@@ -23,7 +23,7 @@ pub(crate) async fn run(args: MeetArgs, common: &Common) -> Result<()> {
     if let Some(limits) = &settings.relay_server {
         output::print(&Fact::Relay(limits));
     }
-    node.join().await?;
+    node.join(&shutdown).await?;
     output::print(&Fact::Ready);
     node.run_until(shutdown.cancelled()).await?;
     node.close().await;

@@ -48,7 +48,7 @@ pub(crate) async fn run(args: ServeArgs, common: &Common) -> Result<()> {
     if let Some(limits) = &settings.relay_server {
         output::print(&Fact::Relay(limits));
     }
-    node.join().await?;
+    node.join(&shutdown).await?;
     output::print(&Fact::Ready);
     node.run_until(shutdown::finish(tasks, &shutdown, common.drain))
         .await??;

@@ -26,6 +26,7 @@ use libp2p::{
 };
 use libp2p_http_proxy::HttpProxyBehaviour;
 use tokio::time::{self, Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::settings::{Kad, RelayLimits, Role, Settings};
 use self::{
@@ -68,7 +69,7 @@ pub(crate) struct Node {
     direct: HashMap<ConnectionId, (PeerId, Reach)>,
     /// Whether others reach the addresses on which this node listens, as its operator says.
     is_outside: bool,
-    /// Whether the hash table is being filled for the first time.
+    /// Whether those through which others find this node are still to hear of it.
     bootstrapping: bool,
     clock: Option<Interval>,
 }
@@ -167,21 +168,23 @@ impl Node {
         Ok(self.swarm.listeners().cloned().collect())
     }
 
-    /// Gets in touch with the peers that were named, and waits until they have answered, or did not. The listeners are
-    /// told them, so they come first.
+    /// Gets in touch with the peers that were named, and waits until this node can be found through them, or not. They are
+    /// told where it listens, so the listeners come first.
     ///
     /// # Errors
     ///
     /// Fails if a listener closes.
-    pub(crate) async fn join(&mut self) -> Result<()> {
+    pub(crate) async fn join(&mut self, shutdown: &CancellationToken) -> Result<()> {
         let table = self.swarm.behaviour_mut().kad.as_mut();
-        self.bootstrapping = table.is_some_and(|table| table.bootstrap().is_ok());
+        let begun = table.is_some_and(|table| table.bootstrap().is_ok());
+        self.bootstrapping = begun && self.contacts.is_found();
         self.do_chores();
         let deadline = time::sleep(JOIN);
         let mut deadline = pin!(deadline);
-        while self.bootstrapping || self.listeners.values().any(|told| !told) {
+        while self.is_joining() {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event)?,
+                () = shutdown.cancelled() => return Ok(()),
                 () = &mut deadline => {
                     tracing::warn!("not every peer that was named has answered; trying on");
                     return Ok(());
@@ -207,13 +210,23 @@ impl Node {
         }
     }
 
+    fn is_joining(&self) -> bool {
+        let silent = self.listeners.values().any(|told| !told);
+        self.bootstrapping || silent || self.contacts.is_waiting()
+    }
+
     /// What has to be done from time to time.
     fn do_chores(&mut self) {
         let now = Instant::now();
         self.finder.expire(self.swarm.behaviour_mut(), now);
-        for listener in self.contacts.keep(&mut self.swarm, now) {
-            self.listeners.insert(listener, false);
-        }
+        let listeners = self.contacts.keep(&mut self.swarm, now);
+        self.wait_for(listeners);
+    }
+
+    /// Notes that listeners have yet to tell their addresses.
+    fn wait_for(&mut self, listeners: Vec<ListenerId>) {
+        self.listeners
+            .extend(listeners.into_iter().map(|listener| (listener, false)));
     }
 
     /// Closes every connection in order, so that what was written last is not lost and peers need no timeout to notice.
@@ -308,7 +321,11 @@ impl Node {
         let told = self.listeners.remove(&listener).unwrap_or_default();
         if self.contacts.listener_closed(listener) {
             let error = reason.err().map(|error| error.to_string());
-            tracing::warn!(?addresses, error, "a relay listens for this node no longer");
+            if told {
+                tracing::warn!(?addresses, error, "a relay listens for this node no longer");
+            } else {
+                tracing::warn!(error, "a relay does not listen for this node");
+            }
             return Ok(());
         }
         if let Err(error) = reason {

@@ -36,6 +36,37 @@ pub(super) struct Contacts {
 struct Relay {
     at: PeerAddress,
     listener: Option<ListenerId>,
+    /// Whether an attempt has failed.
+    failed: bool,
+}
+
+impl Relay {
+    fn new(at: PeerAddress) -> Self {
+        Self {
+            at,
+            listener: None,
+            failed: false,
+        }
+    }
+
+    fn reserve(&mut self, swarm: &mut Swarm<Behaviour>) -> Option<ListenerId> {
+        let PeerAddress { peer, address } = &self.at;
+        let through = address
+            .clone()
+            .with(Protocol::P2p(*peer))
+            .with(Protocol::P2pCircuit);
+        match swarm.listen_on(through) {
+            Ok(listener) => {
+                self.listener = Some(listener);
+                Some(listener)
+            }
+            Err(error) => {
+                tracing::warn!(%address, %error, "cannot listen through a relay");
+                self.failed = true;
+                None
+            }
+        }
+    }
 }
 
 impl Contacts {
@@ -45,7 +76,7 @@ impl Contacts {
         Self {
             bootstrap: kad.map(|kad| kad.bootstrap.clone()).unwrap_or_default(),
             is_found: kad.is_some_and(|kad| kad.role == Role::Server),
-            relays: relays.map(|at| Relay { at, listener: None }).collect(),
+            relays: relays.map(Relay::new).collect(),
             next: None,
         }
     }
@@ -56,12 +87,42 @@ impl Contacts {
         all.any(|contact| contact.peer == *peer)
     }
 
+    /// Whether others are to find this node.
+    pub(super) fn is_found(&self) -> bool {
+        self.is_found
+    }
+
     /// The last connection to a peer has ended.
     pub(super) fn disconnected(&mut self, peer: &PeerId, now: Instant) {
         if self.includes(peer) {
             let soon = now + LOST;
             self.next = Some(self.next.map_or(soon, |next| next.min(soon)));
         }
+    }
+
+    /// Whether a relay is still to answer for the first time.
+    pub(super) fn is_waiting(&self) -> bool {
+        let mut relays = self.relays.iter();
+        relays.any(|relay| relay.listener.is_none() && !relay.failed)
+    }
+
+    /// A peer could not be dialled.
+    pub(super) fn dial_failed(&mut self, peer: &PeerId) {
+        let relays = self.relays.iter_mut();
+        for relay in relays.filter(|relay| relay.at.peer == *peer) {
+            relay.failed = true;
+        }
+    }
+
+    /// There is a connection to a peer: a relay is asked to listen. Returns the listeners that were opened for it.
+    pub(super) fn connected(
+        &mut self,
+        swarm: &mut Swarm<Behaviour>,
+        peer: &PeerId,
+    ) -> Vec<ListenerId> {
+        let silent = |relay: &&mut Relay| relay.at.peer == *peer && relay.listener.is_none();
+        let relays = self.relays.iter_mut().filter(silent);
+        relays.filter_map(|relay| relay.reserve(swarm)).collect()
     }
 
     /// Gets in touch with those that are due. Returns the listeners that were opened for it.
@@ -79,7 +140,16 @@ impl Contacts {
             .relays
             .iter_mut()
             .filter(|relay| relay.listener.is_none());
-        without.filter_map(|relay| relay.reserve(swarm)).collect()
+        without
+            .filter_map(|relay| {
+                if swarm.is_connected(&relay.at.peer) {
+                    return relay.reserve(swarm);
+                }
+                // Not by listening, which fails at once if somebody else is dialling the relay already.
+                call(swarm, &relay.at);
+                None
+            })
+            .collect()
     }
 
     /// A listener has closed; whether it was one at a relay.
@@ -91,6 +161,7 @@ impl Contacts {
         let is_relay = closed.is_some();
         if let Some(relay) = closed {
             relay.listener = None;
+            relay.failed = true;
         }
         is_relay
     }
@@ -105,25 +176,5 @@ fn call(swarm: &mut Swarm<Behaviour>, contact: &PeerAddress) {
     // Fails where there is nothing to do, or the address has no transport, which the log of the swarm tells.
     if let Err(error) = swarm.dial(opts) {
         tracing::trace!(peer = %contact.peer, %error, "did not dial");
-    }
-}
-
-impl Relay {
-    fn reserve(&mut self, swarm: &mut Swarm<Behaviour>) -> Option<ListenerId> {
-        let PeerAddress { peer, address } = &self.at;
-        let through = address
-            .clone()
-            .with(Protocol::P2p(*peer))
-            .with(Protocol::P2pCircuit);
-        match swarm.listen_on(through) {
-            Ok(listener) => {
-                self.listener = Some(listener);
-                Some(listener)
-            }
-            Err(error) => {
-                tracing::warn!(%address, %error, "cannot listen through a relay");
-                None
-            }
-        }
     }
 }

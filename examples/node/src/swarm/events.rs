@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use libp2p::{
-    autonat, dcutr, identify, kad, mdns, relay,
+    Multiaddr, autonat, dcutr, identify, kad, mdns, relay,
     swarm::{ConnectionId, SwarmEvent},
     upnp,
 };
@@ -129,6 +129,24 @@ impl Node {
         known.map_or(Reach::World, |(_, reach)| *reach)
     }
 
+    /// Counts an address among those that others reach. One of this machine alone is left out as soon as there is another.
+    fn tell_outside(&mut self, address: &Multiaddr) {
+        let here: Vec<_> = self
+            .swarm
+            .external_addresses()
+            .filter(|known| Reach::of(known) == Reach::Machine)
+            .cloned()
+            .collect();
+        if Reach::of(address) > Reach::Machine {
+            for local in here {
+                self.swarm.remove_external_address(&local);
+            }
+        } else if here.len() < self.swarm.external_addresses().count() {
+            return;
+        }
+        self.swarm.add_external_address(address.clone());
+    }
+
     /// Takes note of what comes and goes, for those who wait for it.
     pub(super) fn take_note(&mut self, event: &SwarmEvent<BehaviourEvent>) {
         match event {
@@ -143,8 +161,14 @@ impl Node {
                 if !endpoint.is_relayed() {
                     let reach = Reach::of(endpoint.get_remote_address());
                     self.direct.insert(*connection_id, (*peer_id, reach));
+                    let listeners = self.contacts.connected(&mut self.swarm, peer_id);
+                    self.wait_for(listeners);
                 }
             }
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                ..
+            } => self.contacts.dial_failed(peer),
             SwarmEvent::ConnectionClosed {
                 connection_id,
                 peer_id,
@@ -157,7 +181,7 @@ impl Node {
                 }
             }
             SwarmEvent::NewListenAddr { address, .. } if self.is_outside => {
-                self.swarm.add_external_address(address.clone());
+                self.tell_outside(address);
             }
             SwarmEvent::ExpiredListenAddr { address, .. } if self.is_outside => {
                 self.swarm.remove_external_address(address);

@@ -68,7 +68,7 @@ impl Finder {
         self.searches.insert(peer, search);
     }
 
-    /// A peer was reached.
+    /// A peer was reached, or is about to be.
     pub(super) fn connected(&mut self, behaviour: &mut Behaviour, peer: &PeerId) {
         let search = self.searches.remove(peer);
         if let Some(query) = search.and_then(|search| search.query)
@@ -92,11 +92,15 @@ impl Finder {
         behaviour: &mut Behaviour,
         announced: Vec<(PeerId, Multiaddr)>,
     ) {
+        let mut found: HashMap<PeerId, Vec<Multiaddr>> = HashMap::new();
         for (peer, address) in announced {
             if self.searches.contains_key(&peer) {
-                self.connected(behaviour, &peer);
-                behaviour.http.lookup_ended(peer, Ok(vec![address]));
+                found.entry(peer).or_default().push(address);
             }
+        }
+        for (peer, addresses) in found {
+            self.connected(behaviour, &peer);
+            behaviour.http.lookup_ended(peer, Ok(addresses));
         }
     }
 
