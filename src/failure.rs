@@ -222,6 +222,15 @@ pub enum Failure {
     #[error("the response ended before it was complete: the server or the peer went away")]
     ResponseIncomplete,
 
+    /// The response ended before it was complete, and came through a relay that carries a limited number of bytes.
+    #[error(
+        "the response ended before it was complete: it came through a relay, which carries {limit} bytes for one connection and then ends it"
+    )]
+    CutByRelay {
+        /// The bytes that the relay carries, in both directions together.
+        limit: u64,
+    },
+
     /// Something that is limited is used up.
     #[error("there are too many {what} at the moment: try again, or raise the limit")]
     NoCapacity {
@@ -336,6 +345,7 @@ impl Failure {
             | Self::InvalidResponse(_)
             | Self::ResponseIncomplete
             | Self::ResponseBeyondRelay { .. }
+            | Self::CutByRelay { .. }
             | Self::UpgradeFailed { .. } => 502,
             Self::NoCapacity { .. } | Self::ShuttingDown => 503,
             Self::DialTimeout { .. }
@@ -378,7 +388,7 @@ impl Failure {
                 "connection_terminated"
             }
             Self::InvalidResponse(error) => response_error(*error),
-            Self::ResponseIncomplete => "http_response_incomplete",
+            Self::ResponseIncomplete | Self::CutByRelay { .. } => "http_response_incomplete",
             Self::ResponseBeyondRelay { .. } => "http_response_body_size",
             Self::NoCapacity { .. } => "connection_limit_reached",
             Self::DialTimeout { .. }
@@ -496,6 +506,7 @@ mod tests {
             (F::NoAddresses { peer: peer() }, 502, "destination_not_found", PEER),
             (F::RequestBeyondRelay { length: 99, limit: 98 }, 413, "http_request_error", "98"),
             (F::ResponseBeyondRelay { length: 99, limit: 98 }, 502, "http_response_body_size", "99"),
+            (F::CutByRelay { limit: 98 }, 502, "http_response_incomplete", "98"),
             (F::PeerNotFound { peer: peer(), tried: "nobody knows".into() }, 502, "destination_not_found", "nobody knows"),
             (F::PeerUnreachable { peer: peer(), reason: reason() }, 502, "destination_unavailable", "no luck"),
             (F::WrongPeerId { peer: peer(), obtained: peer() }, 502, "tls_certificate_error", PEER),

@@ -146,10 +146,10 @@ pub(crate) async fn refuse(
     failure: &Failure,
     record: &mut Record,
 ) {
+    record.error = Some(failure.to_string());
     if client.writer.encoder().is_started() {
         return;
     }
-    record.error = Some(failure.to_string());
     let page = failure.respond(asked.name, asked.head.fields().get("Accept"));
     reply(client, asked, page, failure.must_close(), record).await;
 }
@@ -181,7 +181,8 @@ async fn exchange<C: Connect>(
     let context = passage.asked.head.context();
     let offered = context.upgrade.then(|| passage.rewrite.upgrade()).flatten();
     let mut trip = RoundTrip::new(connect.half_close());
-    let mut upstream = open(connect, passage, false).await?;
+    let mut upstream = connect.connect(false).await?;
+    check_request(connect, &upstream, passage.asked.head)?;
     record.reused = Some(upstream.reused);
     send_head(&mut upstream.hop, passage, offered)?;
     let head = loop {
@@ -194,11 +195,13 @@ async fn exchange<C: Connect>(
                 let whole = upstream.hop.writer.body_bytes() == 0;
                 let again = whole && may_retry(&upstream.hop, passage.asked.head.method());
                 if !(upstream.reused && again) {
-                    return Err(response_failure(connect, error).into());
+                    let failure = response_failure(connect, error);
+                    return Err(by_relay(connect, &upstream, failure).into());
                 }
                 tracing::debug!(error = &error as &dyn std::error::Error, "sending again");
                 trip = RoundTrip::new(connect.half_close());
-                upstream = open(connect, passage, true).await?;
+                upstream = connect.connect(true).await?;
+                check_request(connect, &upstream, passage.asked.head)?;
                 upstream.reused = false;
                 send_head(&mut upstream.hop, passage, offered)?;
             }
@@ -216,25 +219,44 @@ async fn exchange<C: Connect>(
     }
     let result = pass_response(client, passage, &head, &mut upstream.hop, &mut trip).await;
     record.bytes = client.writer.body_bytes();
-    result?;
+    result.map_err(|ended| match ended {
+        Ended::Failure(failure) => by_relay(connect, &upstream, *failure).into(),
+        ended => ended,
+    })?;
     let Upstream { hop, seat, .. } = upstream;
     seat.returned(hop);
     Ok(Done::Answered)
 }
 
-/// A hop to the server that carries the request, as far as that can be told.
-async fn open<C: Connect>(
+/// Refuses a request that the hop cannot carry.
+fn check_request<C: Connect>(
     connect: &C,
-    passage: &Passage<'_>,
-    fresh: bool,
-) -> Result<Upstream<C::Seat>, Failure> {
-    let upstream = connect.connect(fresh).await?;
-    if let Length::Known(length) = passage.asked.head.declared_length()
+    upstream: &Upstream<C::Seat>,
+    head: &RequestHead,
+) -> Result<(), Failure> {
+    if let Length::Known(length) = head.declared_length()
         && let Some(limit) = connect.beyond_relay(&upstream.seat, length)
     {
         return Err(Failure::RequestBeyondRelay { length, limit });
     }
-    Ok(upstream)
+    Ok(())
+}
+
+/// What ended at a hop through a relay with a limit, the relay has probably ended: peers seldom do.
+fn by_relay<C: Connect>(connect: &C, upstream: &Upstream<C::Seat>, failure: Failure) -> Failure {
+    let Some(limit) = connect.beyond_relay(&upstream.seat, u64::MAX) else {
+        return failure;
+    };
+    match failure {
+        Failure::ResponseIncomplete => Failure::CutByRelay { limit },
+        Failure::ConnectionTerminated { peer, reason } => Failure::ConnectionTerminated {
+            peer,
+            reason: format!(
+                "{reason}, after a way through a relay that carries {limit} bytes for one connection"
+            ),
+        },
+        failure => failure,
+    }
 }
 
 fn send_head(
