@@ -95,6 +95,31 @@ async fn a_body_that_the_relay_cannot_carry_is_refused_and_not_cut() {
 }
 
 #[tokio::test]
+async fn a_body_that_the_relay_cuts_is_told_as_that() {
+    const LIMIT: &str = "20000";
+    let server = Server::bind().await;
+    let (_relay, address) = relay(&["--relay-bytes", LIMIT]).await;
+    let more = ["--relay", &address, "--no-hole-punching"];
+    let origin = Node::serve(&[("app", &server.target())], &more).await;
+    let gateway = gateway(&through(&address, &origin), &["--no-hole-punching"]).await;
+    let path = format!("/http/{}/app/", origin.fact("peer "));
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    client
+        .send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        .await;
+    // Its length is not declared, so that nobody knows before.
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nthe first part";
+    let (mut conn, _) = server.answer(head).await;
+    let head = client.head().await;
+    assert_eq!(head.all("Transfer-Encoding"), ["chunked"]);
+    conn.send(data::bytes(100_000)).await;
+    drop(conn);
+    let rest = client.rest().await.unwrap_or_default();
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "looks complete");
+    gateway.logged(&["came through a relay", LIMIT]).await;
+}
+
+#[tokio::test]
 async fn two_nodes_that_know_a_relay_get_past_it() {
     let server = Server::bind().await;
     let (relay, address) = relay(&[]).await;
