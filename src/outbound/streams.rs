@@ -299,12 +299,12 @@ impl Streams {
 
     /// Sets the timer for the first request that is due, if there is any; whether it is due already.
     fn arm(&self, state: &mut State) -> bool {
-        let Some(due) = state.peer.next_due() else {
-            state.timer = None;
-            return false;
-        };
-        let timer = state.timer.insert(Alarm::new(due));
-        timer.poll(&Context::from_waker(&self.expiry)).is_ready()
+        let due = state.peer.next_due();
+        let is_due = due.is_some_and(|due| due <= Instant::now());
+        // What is due wants the lock that is held here.
+        let later = due.filter(|_| !is_due);
+        state.timer = later.map(|due| Alarm::waking(due, &self.expiry));
+        is_due
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

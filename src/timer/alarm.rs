@@ -55,12 +55,23 @@ pub(crate) struct Alarm {
 
 impl Alarm {
     pub(crate) fn new(due: Instant) -> Self {
-        let bell = Arc::new(Bell::default());
+        Self::with(due, Bell::default())
+    }
+
+    /// One that calls `waker`, by the timer and never from here. For whoever holds locks that the waker wants.
+    pub(crate) fn waking(due: Instant, waker: &Waker) -> Self {
+        let bell = Bell::default();
+        bell.waker.register(waker);
+        Self::with(due, bell)
+    }
+
+    fn with(due: Instant, bell: Bell) -> Self {
+        let bell = Arc::new(bell);
         let key = ALARMS.add(due, Arc::clone(&bell));
         Self { key, bell }
     }
 
-    /// Ready once the deadline has passed.
+    /// Ready once the deadline has passed. May call the waker of `cx` itself, if the alarm rings meanwhile.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         self.bell.waker.register(cx.waker());
         if self.bell.rung.load(Ordering::Acquire) {
@@ -92,7 +103,7 @@ impl Alarms {
         state.set.insert(key, bell);
         if state.timer.as_ref().is_none_or(|(fires, _)| due < *fires) {
             // Nothing is rung from here, where the caller may hold locks that whoever is woken wants.
-            state.set_timer(due, &Waker::from(Arc::clone(self)));
+            state.set_timer(due, self);
         }
         key
     }
@@ -105,7 +116,7 @@ impl Alarms {
         while let Some(first) = state.set.first_entry() {
             let &(at, _) = first.key();
             if at > now {
-                state.set_timer(at, &Waker::from(Arc::clone(self)));
+                state.set_timer(at, self);
                 break;
             }
             due.push(first.remove());
@@ -123,9 +134,8 @@ impl Alarms {
 }
 
 impl State {
-    /// Has the timer fire for an alarm due at `due`, and then wake.
-    fn set_timer(&mut self, due: Instant, waker: &Waker) {
-        let mut cx = Context::from_waker(waker);
+    /// Has the timer fire for an alarm due at `due`, and then ring `alarms`, of which this is the state.
+    fn set_timer(&mut self, due: Instant, alarms: &Arc<Alarms>) {
         loop {
             let now = Instant::now();
             let at = due.max(now + GRAIN);
@@ -139,18 +149,53 @@ impl State {
                 }
                 none @ None => &mut none.insert((at, Delay::new(at - now))).1,
             };
-            if Pin::new(delay).poll(&mut cx).is_pending() {
+            let listener = Arc::new(Listener::new(alarms));
+            let waker = Waker::from(Arc::clone(&listener));
+            if Pin::new(delay)
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+                && listener.takes_over()
+            {
                 return;
             }
-            // It fired meanwhile, and has not heard of the waker.
+            // It fired meanwhile, and nobody has rung for that.
         }
     }
 }
 
-impl Wake for Alarms {
-    /// The timer has fired.
+/// Hears that the timer has fired, and rings what is due.
+///
+/// The timer may call it while it is set, and by the very call that sets it, under the lock on the alarms. Then there is
+/// nothing to do here: whoever sets the timer sees that it has fired.
+struct Listener {
+    alarms: Arc<Alarms>,
+    is_set: AtomicBool,
+    has_fired: AtomicBool,
+}
+
+impl Listener {
+    fn new(alarms: &Arc<Alarms>) -> Self {
+        Self {
+            alarms: Arc::clone(alarms),
+            is_set: AtomicBool::new(false),
+            has_fired: AtomicBool::new(false),
+        }
+    }
+
+    /// From here on the listener rings. `false` if the timer has fired before.
+    fn takes_over(&self) -> bool {
+        // One of the two sees what the other has stored.
+        self.is_set.store(true, Ordering::SeqCst);
+        !self.has_fired.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Listener {
     fn wake(self: Arc<Self>) {
-        self.ring();
+        self.has_fired.store(true, Ordering::SeqCst);
+        if self.is_set.load(Ordering::SeqCst) {
+            self.alarms.ring();
+        }
     }
 }
 
@@ -198,6 +243,40 @@ mod tests {
         while alarm.poll(&cx).is_pending() {
             drop(Alarm::new(Instant::now() + Duration::from_millis(1)));
             assert!(due.elapsed() < Duration::from_secs(5), "it never rings");
+        }
+    }
+
+    /// It does so by itself where it is called just as it fires, about once in a hundred runs of the test above.
+    #[test]
+    fn a_timer_may_fire_while_it_is_set() {
+        let alarms = Arc::default();
+        let listener = Arc::new(Listener::new(&alarms));
+        let setting = alarms.lock();
+        Waker::from(Arc::clone(&listener)).wake();
+        assert!(!listener.takes_over());
+        drop(setting);
+
+        let listener = Arc::new(Listener::new(&alarms));
+        let bell = Arc::new(Bell::default());
+        let key = (Instant::now(), 0);
+        alarms.lock().set.insert(key, Arc::clone(&bell));
+        assert!(listener.takes_over());
+        Waker::from(listener).wake();
+        assert!(bell.rung.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn an_alarm_wakes_who_need_not_poll_it() {
+        struct Test(thread::Thread);
+        impl Wake for Test {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Test(thread::current())));
+        let alarm = Alarm::waking(Instant::now(), &waker);
+        while !alarm.bell.rung.load(Ordering::Acquire) {
+            thread::park();
         }
     }
 
