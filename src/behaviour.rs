@@ -105,6 +105,12 @@ impl HttpProxyBehaviour {
         Requests::new(Arc::clone(&self.shared), service)
     }
 
+    /// As [`accept`](Self::accept), in the place of a service of that name, if there is one: its exchanges that have begun
+    /// go on, its [`Requests`] stream ends, and peers do not notice.
+    pub fn replace_service(&mut self, service: ServiceName) -> Requests {
+        Requests::replacing(Arc::clone(&self.shared), service)
+    }
+
     /// Offers a service no longer; says whether it was offered. Exchanges that have begun go on, and a
     /// [`Requests`] stream of the service ends.
     pub fn remove_service(&mut self, service: &ServiceName) -> bool {

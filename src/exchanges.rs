@@ -223,8 +223,14 @@ impl Exchanges {
                 self.reports.push_back(Report::Request(request));
             }
             Err(Undelivered::Gone(inbound)) => {
-                let Inbound { hop, seat, .. } = *inbound;
-                self.withdrawn(hop, seat);
+                let Inbound {
+                    head, hop, seat, ..
+                } = *inbound;
+                // Between the look and the delivery another may have taken its place.
+                match service.is_replaced() {
+                    true => self.dispatch(Arrival { head, hop, seat }),
+                    false => self.withdrawn(hop, seat),
+                }
             }
             Err(Undelivered::Full(inbound)) => {
                 self.report(Some(request_id), InboundFailure::QueueFull);

@@ -103,6 +103,45 @@ pub enum Failure {
         service: ServiceName,
     },
 
+    /// The peers may not send requests with this method to the service.
+    #[error("peers may not use the method {method} with the service {service}: its owner allows {}", if .allowed.is_empty() { "none" } else { .allowed })]
+    MethodNotAllowed {
+        /// The service.
+        service: ServiceName,
+        /// The method of the request, cut if it is long.
+        method: String,
+        /// Those that are allowed, as an `Allow` field has them.
+        allowed: String,
+    },
+
+    /// The peers may not ask the service for this path.
+    #[error(
+        "peers may not ask the service {service} for the path '{path}': it is below none that its owner allows, or has segments of dots or escapes that could lead out of one"
+    )]
+    PathNotAllowed {
+        /// The service.
+        service: ServiceName,
+        /// The path of the request, escaped, and cut if it is long.
+        path: String,
+    },
+
+    /// The clients of the gateway may not use this service of this peer.
+    #[error(
+        "this gateway lets nobody use {protocol} of the peer {peer}: its owner can add the pair to the services that it allows"
+    )]
+    PairNotAllowed {
+        /// The peer.
+        peer: PeerId,
+        /// What was asked for.
+        protocol: Protocol,
+    },
+
+    /// The clients of the gateway may not open tunnels.
+    #[error(
+        "this gateway opens no tunnels, as WebSockets and other upgrades are: its owner can allow them"
+    )]
+    TunnelNotAllowed,
+
     /// No address of the peer is known.
     #[error(
         "no address of the peer {peer} is known: give the node one, as /ip4/ADDRESS/tcp/PORT/p2p/{peer}"
@@ -326,8 +365,13 @@ impl Failure {
             Self::BadHost(_) => 400,
             // The method stays: what is redirected may be a form that was sent.
             Self::OwnOrigin { .. } => 307,
-            Self::OriginNotAllowed { .. } | Self::NotAllowed { .. } => 403,
+            Self::OriginNotAllowed { .. }
+            | Self::NotAllowed { .. }
+            | Self::PathNotAllowed { .. }
+            | Self::PairNotAllowed { .. }
+            | Self::TunnelNotAllowed => 403,
             Self::UnknownService { .. } => 404,
+            Self::MethodNotAllowed { .. } => 405,
             Self::RequestTimeout { .. } => 408,
             Self::BodyTooLarge { .. } | Self::RequestBeyondRelay { .. } => 413,
             Self::HostNotAllowed { .. } => 421,
@@ -372,7 +416,11 @@ impl Failure {
             | Self::RequestBeyondRelay { .. } => "http_request_error",
             Self::HostNotAllowed { .. }
             | Self::OriginNotAllowed { .. }
-            | Self::NotAllowed { .. } => "http_request_denied",
+            | Self::NotAllowed { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::PathNotAllowed { .. }
+            | Self::PairNotAllowed { .. }
+            | Self::TunnelNotAllowed => "http_request_denied",
             Self::NoAddresses { .. } | Self::PeerNotFound { .. } | Self::UnknownService { .. } => {
                 "destination_not_found"
             }
@@ -503,6 +551,11 @@ mod tests {
             (F::OriginNotAllowed { origin: Some("http://evil".into()) }, 403, "http_request_denied", "'http://evil'"),
             (F::OriginNotAllowed { origin: None }, 403, "http_request_denied", "another origin"),
             (F::NotAllowed { peer: peer(), service: service.clone() }, 403, "http_request_denied", "service web"),
+            (F::MethodNotAllowed { service: service.clone(), method: "PUT".into(), allowed: "GET, POST".into() }, 405, "http_request_denied", "allows GET, POST"),
+            (F::MethodNotAllowed { service: service.clone(), method: "PUT".into(), allowed: String::new() }, 405, "http_request_denied", "allows none"),
+            (F::PathNotAllowed { service: service.clone(), path: "/admin".into() }, 403, "http_request_denied", "'/admin'"),
+            (F::PairNotAllowed { peer: peer(), protocol: protocol() }, 403, "http_request_denied", "/x/http/web"),
+            (F::TunnelNotAllowed, 403, "http_request_denied", "WebSockets"),
             (F::NoAddresses { peer: peer() }, 502, "destination_not_found", PEER),
             (F::RequestBeyondRelay { length: 99, limit: 98 }, 413, "http_request_error", "98"),
             (F::ResponseBeyondRelay { length: 99, limit: 98 }, 502, "http_response_body_size", "99"),
@@ -567,6 +620,7 @@ mod tests {
             assert_eq!(get("X-Content-Type-Options"), Some(b"nosniff".to_vec()));
             assert_eq!(fields.contains("Retry-After"), status == 503);
             assert_eq!(fields.contains("Location"), status / 100 == 3);
+            assert_eq!(fields.contains("Allow"), status == 405);
         }
     }
 

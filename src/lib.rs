@@ -116,7 +116,10 @@ mod tunnel;
 #[cfg(feature = "tokio")]
 pub use self::browser::{AllowedOrigin, InvalidOrigin};
 #[cfg(feature = "tokio")]
-pub use self::proxy::{Forward, ForwardConfig, Gateway, GatewayConfig, InvalidTarget, Target};
+pub use self::proxy::{
+    AllowedMethod, Forward, ForwardConfig, ForwardRules, Gateway, GatewayConfig, GatewayRules,
+    InvalidMethod, InvalidPathPrefix, InvalidTarget, PathPrefix, Rules, Target, Tunnels,
+};
 #[cfg(all(feature = "tokio", feature = "tower"))]
 pub use self::proxy::{GatewayBody, GatewayService};
 pub use self::{

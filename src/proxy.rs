@@ -1,6 +1,7 @@
 //! Passing HTTP on: the one function that moves an exchange between two hops, and the two proxies made of it.
 
 mod access;
+mod clients;
 mod downstream;
 mod drain;
 mod ending;
@@ -10,6 +11,7 @@ mod gateway;
 mod hosts;
 mod local_client;
 mod recent;
+mod rules;
 #[cfg(feature = "tower")]
 mod service;
 mod settings;
@@ -24,6 +26,10 @@ pub use self::service::{GatewayBody, GatewayService};
 pub use self::{
     forward::{Forward, ForwardConfig},
     gateway::Gateway,
+    rules::{
+        AllowedMethod, ForwardRules, GatewayRules, InvalidMethod, InvalidPathPrefix, PathPrefix,
+        Rules, Tunnels,
+    },
     settings::GatewayConfig,
     target::{InvalidTarget, Target},
 };

@@ -62,21 +62,38 @@ pub struct Requests {
 
 impl Requests {
     pub(crate) fn new(shared: Arc<Shared>, name: ServiceName) -> Result<Self, ServiceTaken> {
-        let (service, receiver) = shared.services.add_queue(name)?;
+        let queue = shared.services.add_queue(name)?;
+        Ok(Self::from_queue(shared, queue))
+    }
+
+    pub(crate) fn replacing(shared: Arc<Shared>, name: ServiceName) -> Self {
+        let queue = shared.services.replace_queue(name);
+        Self::from_queue(shared, queue)
+    }
+
+    fn from_queue(
+        shared: Arc<Shared>,
+        (service, receiver): (Arc<Service>, mpsc::Receiver<Box<Inbound>>),
+    ) -> Self {
         shared.outbound.wake_links();
-        Ok(Self {
+        Self {
             receiver,
             parking: service.parking().map(Arc::clone).unwrap_or_default(),
             service,
             shared,
             new_first: false,
-        })
+        }
     }
 
     /// The name of the service.
     #[must_use]
     pub fn service(&self) -> &ServiceName {
         &self.service.name
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.service.is_replaced()
     }
 
     #[cfg(feature = "tokio")]

@@ -37,6 +37,8 @@ struct Table {
 pub(crate) struct Service {
     pub(crate) name: ServiceName,
     withdrawn: AtomicBool,
+    /// Whether another took its place when it was withdrawn.
+    replaced: AtomicBool,
     /// Tells a service from a later one of the same name.
     generation: u64,
     sink: Sink,
@@ -84,6 +86,28 @@ impl Services {
         &self,
         name: ServiceName,
     ) -> Result<(Arc<Service>, mpsc::Receiver<Box<Inbound>>), ServiceTaken> {
+        let (sink, receiver) = self.queue();
+        Ok((self.insert(name, sink)?, receiver))
+    }
+
+    /// The same, in the place of a service of that name: at no moment is there none.
+    pub(crate) fn replace_queue(
+        &self,
+        name: ServiceName,
+    ) -> (Arc<Service>, mpsc::Receiver<Box<Inbound>>) {
+        let (sink, receiver) = self.queue();
+        let service = self.service(name, sink);
+        let mut table = self.write();
+        let before = table.insert(&service, &self.config);
+        drop(table);
+        if let Some(before) = before {
+            before.replaced.store(true, Ordering::Release);
+            before.withdraw();
+        }
+        (service, receiver)
+    }
+
+    fn queue(&self) -> (Sink, mpsc::Receiver<Box<Inbound>>) {
         // The channel holds one more than its buffer for its only sender.
         let buffer = self.config.max_queued_requests().saturating_sub(1);
         let (sender, receiver) = mpsc::channel(buffer);
@@ -91,7 +115,7 @@ impl Services {
             sender: Mutex::new(sender),
             parking: Arc::default(),
         };
-        Ok((self.insert(name, sink)?, receiver))
+        (sink, receiver)
     }
 
     fn insert(&self, name: ServiceName, sink: Sink) -> Result<Arc<Service>, ServiceTaken> {
@@ -99,16 +123,19 @@ impl Services {
         if table.services.contains_key(&name) {
             return Err(ServiceTaken(name));
         }
-        let generation = self.generation.fetch_add(1, Ordering::Relaxed);
-        let service = Arc::new(Service {
-            name: name.clone(),
-            withdrawn: AtomicBool::new(false),
-            generation,
-            sink,
-        });
-        table.services.insert(name, Arc::clone(&service));
-        table.rebuild(&self.config);
+        let service = self.service(name, sink);
+        table.insert(&service, &self.config);
         Ok(service)
+    }
+
+    fn service(&self, name: ServiceName, sink: Sink) -> Arc<Service> {
+        Arc::new(Service {
+            name,
+            withdrawn: AtomicBool::new(false),
+            replaced: AtomicBool::new(false),
+            generation: self.generation.fetch_add(1, Ordering::Relaxed),
+            sink,
+        })
     }
 
     /// Removes a service of this name, or, with `only`, just that one.
@@ -146,6 +173,14 @@ impl Services {
 }
 
 impl Table {
+    /// Adds a service; returns that of the same name, if there was one.
+    fn insert(&mut self, service: &Arc<Service>, config: &Config) -> Option<Arc<Service>> {
+        let name = service.name.clone();
+        let before = self.services.insert(name, Arc::clone(service));
+        self.rebuild(config);
+        before
+    }
+
     fn rebuild(&mut self, config: &Config) {
         self.by_protocol.clear();
         for (name, service) in &self.services {
@@ -191,6 +226,11 @@ impl Service {
     #[cfg(feature = "tokio")]
     pub(crate) fn is_withdrawn(&self) -> bool {
         self.withdrawn.load(Ordering::Acquire)
+    }
+
+    /// Whether another service answers in its place.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Acquire)
     }
 
     /// Hands a request to the task that answers for this service.

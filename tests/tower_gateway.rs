@@ -23,8 +23,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use libp2p_http_proxy::{
-    Config, Gateway, GatewayBody, GatewayConfig, GatewayService, rewrite::ForwardedMode,
-    route::Domain, tower,
+    Config, Gateway, GatewayBody, GatewayConfig, GatewayRules, GatewayService, Tunnels,
+    rewrite::ForwardedMode, route::Domain, tower,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -530,4 +530,50 @@ async fn websockets_pass_through_the_server_of_the_application() {
         .call(request.body(Full::<Bytes>::default()).expect("valid"))
         .await;
     assert_eq!(response.status(), 400);
+}
+
+#[tokio::test]
+async fn a_nested_gateway_goes_by_rules_that_can_be_exchanged() {
+    let path = Path::new(mirror()).await;
+    let gateway = Gateway::new(
+        path.near.client.clone(),
+        path.near.peer,
+        GatewayConfig::default(),
+    );
+    let rules = gateway.rules();
+    let gateway = gateway.into_service();
+    let call = async || {
+        let request = path
+            .request("/")
+            .body(Empty::<Bytes>::new())
+            .expect("is a request");
+        within(gateway.clone().oneshot(request))
+            .await
+            .unwrap_or_else(|never| match never {})
+    };
+    let held = call().await;
+    assert_eq!(held.status(), 200);
+    rules.set(GatewayRules::default().with_exchanges_per_client(1));
+    let first = call().await;
+    assert_eq!(first.status(), 200);
+    // An exchange lasts until its body has been sent, or was given up.
+    assert_eq!(call().await.status(), 503);
+    drop(first);
+    assert_eq!(call().await.status(), 200);
+
+    let upgrade = path
+        .request("/")
+        .header("Connection", "upgrade")
+        .header("Upgrade", "websocket");
+    let upgrade = upgrade.body(Empty::<Bytes>::new()).expect("is a request");
+    rules.set(GatewayRules::default().with_tunnels(Tunnels::Refused));
+    let refused = within(gateway.clone().oneshot(upgrade))
+        .await
+        .unwrap_or_else(|never| match never {});
+    assert_eq!(refused.status(), 403);
+
+    rules.set(GatewayRules::default().with_allowed_services([(path.near.peer, name("app"))]));
+    assert_eq!(call().await.status(), 403);
+    let body = held.into_body().collect().await.expect("goes on");
+    assert!(!body.to_bytes().is_empty());
 }

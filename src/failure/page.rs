@@ -48,10 +48,16 @@ impl Failure {
             Self::OwnOrigin { location } => Some(location.as_str()),
             _ => None,
         };
+        // RFC 9110, section 15.5.6: a 405 says which methods there are, even if there are none.
+        let allow = match self {
+            Self::MethodNotAllowed { allowed, .. } => Some(allowed.as_str()),
+            _ => None,
+        };
         let lines = [
             ("Content-Type", Some(content_type)),
             ("Proxy-Status", Some(proxy_status.as_str())),
             ("Location", location),
+            ("Allow", allow),
             ("Retry-After", retry_after.as_deref()),
             ("Cache-Control", Some("no-store")),
             ("X-Content-Type-Options", Some("nosniff")),

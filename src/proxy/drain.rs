@@ -30,16 +30,20 @@ impl Drain {
         }
     }
 
-    /// Begins when no new exchange is to begin.
+    /// Begins when no new exchange is to begin, so that hops between two of them are closed.
     pub(super) fn ending(&self) -> Ending {
         self.ending.clone()
+    }
+
+    /// Waits until every task has ended.
+    pub(super) async fn ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
     }
 
     /// Lets running exchanges end, for at most `limit`, and drops the rest.
     pub(super) async fn finish(mut self, limit: Duration) {
         self.ending.begin();
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if timeout(limit, all).await.is_err() {
+        if timeout(limit, self.ended()).await.is_err() {
             tracing::warn!(cut = self.tasks.len(), "exchanges did not end in time");
             self.tasks.shutdown().await;
         }

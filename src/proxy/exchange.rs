@@ -2,8 +2,10 @@
 
 use std::{
     future::{Future, poll_fn},
+    io,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use crate::{
@@ -73,6 +75,8 @@ pub(crate) struct Passage<'a> {
     pub(crate) rewrite: RequestRewrite<'a>,
     /// What names this proxy in the `Via` of the response.
     pub(crate) pseudonym: &'a Pseudonym,
+    /// How long a tunnel may live, if that is limited.
+    pub(crate) tunnel_limit: Option<Duration>,
 }
 
 impl Passage<'_> {
@@ -116,7 +120,7 @@ pub(crate) async fn pass(
     let ended = match exchange(&mut client, passage, connect, record).await {
         Ok(Done::Answered) => return Some(client),
         Ok(Done::Switched(upstream)) => {
-            run_tunnel(client, *upstream, record).await;
+            run_tunnel(client, *upstream, passage.tunnel_limit, record).await;
             return None;
         }
         Err(ended) => ended,
@@ -413,15 +417,32 @@ fn poll_both(
 async fn run_tunnel(
     client: Hop<Server>,
     upstream: Upstream<impl Seat<Client>>,
+    limit: Option<Duration>,
     record: &mut Record,
 ) {
     let config = Arc::clone(client.reader.config());
     let near = Upgraded::new(client, Arc::clone(&config), Box::new(()));
     let far = Upgraded::new(upstream.hop, config, Box::new(upstream.seat));
-    match tunnel(near, far).await {
+    match limited(limit, tunnel(near, far)).await {
         Ok((_, back)) => record.bytes = back,
         Err(error) => record.error = Some(error.to_string()),
     }
+}
+
+/// Gives a tunnel up after its time.
+pub(super) async fn limited<T>(
+    limit: Option<Duration>,
+    tunnel: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let Some(limit) = limit else {
+        return tunnel.await;
+    };
+    let cut = |_| {
+        let seconds = limit.as_secs_f64();
+        let text = format!("cut after {seconds} s, the longest that a tunnel may live");
+        io::Error::new(io::ErrorKind::TimedOut, text)
+    };
+    tokio::time::timeout(limit, tunnel).await.map_err(cut)?
 }
 
 /// What the client is told about a hop to the server that failed before the response head.

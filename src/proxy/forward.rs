@@ -1,6 +1,6 @@
 //! The origin's side of the proxy: requests of peers go to a local HTTP server.
 
-use std::{borrow::Cow, collections::HashSet, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures::future::{Either, poll_fn, select};
 use libp2p_identity::PeerId;
@@ -20,6 +20,7 @@ use crate::{
         drain::Drain,
         ending::Ending,
         exchange::{Asked, Passage, pass, refuse},
+        rules::{Followed, ForwardRules, Rules},
         target::Target,
         to_server::{Connections, ToServer},
     },
@@ -39,33 +40,38 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// Settings of a [`Forward`].
 #[derive(Clone, Debug)]
 pub struct ForwardConfig {
-    allowed_peers: HashSet<PeerId>,
-    host: HostPolicy,
+    rules: ForwardRules,
     drain_timeout: Duration,
 }
 
 impl Default for ForwardConfig {
     fn default() -> Self {
         Self {
-            allowed_peers: HashSet::new(),
-            host: HostPolicy::default(),
+            rules: ForwardRules::default(),
             drain_timeout: Duration::from_secs(30),
         }
     }
 }
 
 impl ForwardConfig {
-    /// Lets only these peers use the service; any other gets a 403. Default: empty, which lets every peer use it.
+    /// What peers may do, to begin with: [`Forward::rules`] exchanges it later. Default: [`ForwardRules::default`].
     #[must_use]
-    pub fn with_allowed_peers(mut self, peers: impl IntoIterator<Item = PeerId>) -> Self {
-        self.allowed_peers = peers.into_iter().collect();
+    pub fn with_rules(mut self, rules: ForwardRules) -> Self {
+        self.rules = rules;
         self
     }
 
-    /// Which `Host` the server sees. Default: [`HostPolicy::Preserve`].
+    /// Lets only these peers use the service: as [`ForwardRules::with_allowed_peers`].
+    #[must_use]
+    pub fn with_allowed_peers(mut self, peers: impl IntoIterator<Item = PeerId>) -> Self {
+        self.rules = self.rules.with_allowed_peers(peers);
+        self
+    }
+
+    /// Which `Host` the server sees: as [`ForwardRules::with_host`].
     #[must_use]
     pub fn with_host(mut self, host: HostPolicy) -> Self {
-        self.host = host;
+        self.rules = self.rules.with_host(host);
         self
     }
 
@@ -84,14 +90,15 @@ impl ForwardConfig {
 /// upgrades go through.
 #[derive(Debug)]
 pub struct Forward {
-    config: ForwardConfig,
+    rules: Rules<ForwardRules>,
+    drain_timeout: Duration,
     target: Target,
     local_peer: PeerId,
 }
 
 /// What the requests of one service have in common.
 struct Site {
-    config: ForwardConfig,
+    rules: Rules<ForwardRules>,
     connections: Arc<Connections>,
     pseudonym: Pseudonym,
     shared: Arc<Shared>,
@@ -103,28 +110,38 @@ impl Forward {
     #[must_use]
     pub fn new(target: Target, local_peer: PeerId, config: ForwardConfig) -> Self {
         Self {
-            config,
+            rules: Rules::new(config.rules),
+            drain_timeout: config.drain_timeout,
             target,
             local_peer,
         }
     }
 
-    /// Serves `requests` until `shutdown` is done or the service is removed, and then lets running exchanges end, for
-    /// at most [`ForwardConfig::with_drain_timeout`].
+    /// What peers may do, to be exchanged while the service is served.
+    #[must_use]
+    pub fn rules(&self) -> Rules<ForwardRules> {
+        self.rules.clone()
+    }
+
+    /// Serves `requests` until `shutdown` is done or the service is removed, and then lets running exchanges end: for at
+    /// most [`ForwardConfig::with_drain_timeout`] after `shutdown`, and as long as they take before it.
+    ///
+    /// Streams that are idle when [another service](crate::HttpProxyBehaviour::replace_service) takes the place of this one
+    /// go over to it with their next request, so that peers do not notice.
     pub async fn serve(self, mut requests: Requests, shutdown: impl Future<Output = ()>) {
         let shared = requests.shared();
         let mut exchanges = Drain::default();
         let site = Arc::new(Site {
             connections: Connections::new(self.target, Arc::clone(&shared.config)),
             pseudonym: Pseudonym::new("origin", &self.local_peer),
-            config: self.config,
+            rules: self.rules,
             ending: exchanges.ending(),
             shared,
         });
         let mut shutdown = pin!(shutdown);
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        let shut_down = loop {
             let next = poll_fn(|cx| {
                 while sweep.poll_tick(cx).is_ready() {
                     site.connections.sweep();
@@ -132,15 +149,23 @@ impl Forward {
                 requests.poll_inbound(cx)
             });
             match select(&mut shutdown, next).await {
-                Either::Left(_) | Either::Right((None, _)) => break,
+                Either::Left(_) => break true,
+                Either::Right((None, _)) => break false,
                 Either::Right((Some(inbound), _)) => {
                     exchanges.spawn(serve_stream(Arc::clone(&site), inbound));
                 }
             }
-        }
+        };
+        let replaced = requests.is_replaced();
         // Peers learn that the service is gone before the last exchanges end.
         drop(requests);
-        exchanges.finish(site.config.drain_timeout).await;
+        if !shut_down {
+            if !replaced {
+                site.ending.begin();
+            }
+            select(&mut shutdown, pin!(exchanges.ended())).await;
+        }
+        exchanges.finish(self.drain_timeout).await;
     }
 }
 
@@ -151,6 +176,7 @@ impl Forward {
 struct PeerStream {
     site: Arc<Site>,
     service: Arc<Service>,
+    rules: Followed<ForwardRules>,
     link: Arc<Link>,
     /// The id of the peer as text: making that takes longer than the rest of a head.
     peer: String,
@@ -171,6 +197,7 @@ async fn serve_stream(site: Arc<Site>, inbound: Box<Inbound>) {
     let mut stream = PeerStream {
         peer: link.peer.to_string(),
         seat: Some(seat),
+        rules: site.rules.follow(),
         site: Arc::clone(&site),
         service,
         link,
@@ -206,6 +233,7 @@ impl Answer for PeerStream {
             seat.running = Some(self.link.run());
             seat.request_id = Some(self.site.shared.ids.inbound());
         }
+        self.rules.update();
         self.site.answer(self, hop, head).await
     }
 
@@ -233,7 +261,7 @@ impl Site {
         let left = match self.check(stream, &head) {
             Ok(target) => {
                 let mut rewrite = RequestRewrite::new(&head)
-                    .with_host(&self.config.host, self.connections.target().host());
+                    .with_host(stream.rules.seen().host(), self.connections.target().host());
                 rewrite.set_peer_text(&stream.peer);
                 rewrite.set_own_via(&self.pseudonym);
                 let passage = Passage {
@@ -241,6 +269,7 @@ impl Site {
                     target: &target,
                     rewrite,
                     pseudonym: &self.pseudonym,
+                    tunnel_limit: None,
                 };
                 let connect = ToServer(Arc::clone(&self.connections));
                 pass(hop, &passage, &connect, &mut record).await
@@ -267,11 +296,9 @@ impl Site {
         if is_loop(head, self.pseudonym.as_str()) {
             return Err(Failure::LoopDetected);
         }
-        let (peer, allowed) = (stream.link.peer, &self.config.allowed_peers);
-        if !allowed.is_empty() && !allowed.contains(&peer) {
-            let service = stream.service.name.clone();
-            return Err(Failure::NotAllowed { peer, service });
-        }
-        Ok(origin_form(head.method(), head.target())?)
+        let target = origin_form(head.method(), head.target())?;
+        let (rules, peer) = (stream.rules.seen(), stream.link.peer);
+        rules.check(peer, &stream.service.name, head, &target)?;
+        Ok(target)
     }
 }

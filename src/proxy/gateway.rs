@@ -10,10 +10,12 @@ use crate::{
     client::Client,
     proxy::{
         access::PeerText,
+        clients::Clients,
         drain::Drain,
-        hosts::Hosts,
+        hosts::Reach,
         local_client::LocalClient,
         recent::Recent,
+        rules::{GatewayRules, Rules},
         settings::{GatewayConfig, Settings},
     },
     rewrite::{HostValue, Pseudonym, client_text},
@@ -39,8 +41,10 @@ impl Gateway {
         Self {
             settings: Settings {
                 client,
-                hosts: Hosts::new(&config.domains),
+                rules: Rules::new(config.rules.clone()),
                 config,
+                clients: Clients::default(),
+                reach: Reach::default(),
                 pseudonym: Pseudonym::new("gateway", &local_peer),
                 only: None,
                 base: String::new(),
@@ -53,6 +57,12 @@ impl Gateway {
     pub fn for_service(mut self, peer: PeerId, service: impl Into<Protocol>) -> Self {
         self.settings.only = Some((peer, service.into()));
         self
+    }
+
+    /// What clients may do, to be exchanged while the gateway serves. Clones of a gateway have the same rules.
+    #[must_use]
+    pub fn rules(&self) -> Rules<GatewayRules> {
+        self.settings.rules.clone()
     }
 
     /// Serves the clients that connect to `listener` until `shutdown` is done, and then lets running exchanges end, for
@@ -70,7 +80,7 @@ impl Gateway {
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let address = listener.local_addr()?;
-        self.settings.hosts.any_address = !address.ip().is_loopback();
+        self.settings.reach.any_address = !address.ip().is_loopback();
         let host = HostValue::from(address);
         let settings = Arc::new(self.settings);
         let room = Arc::new(Semaphore::new(settings.config.max_clients));
@@ -93,6 +103,8 @@ impl Gateway {
             };
             let client = LocalClient {
                 settings: Arc::clone(&settings),
+                rules: settings.rules.follow(),
+                ip: address.ip(),
                 address: client_text(address.ip()),
                 host: host.clone(),
                 recent: Recent::default(),

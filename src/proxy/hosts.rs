@@ -13,15 +13,30 @@ use crate::{
 
 /// The hosts that a gateway answers for. A name that is none of them may be one that somebody made point here to have
 /// their page taken for the gateway's own ([DNS rebinding](https://en.wikipedia.org/wiki/DNS_rebinding)).
-#[derive(Clone, Debug)]
-pub(super) struct Hosts {
-    /// `localhost`, then those of the settings.
-    domains: Vec<Domain>,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hosts<'d> {
+    /// `localhost`, then those of the rules.
+    pub(super) domains: &'d [Domain],
+    pub(super) reach: Reach,
+}
+
+/// Which requests get to a gateway at all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
     /// Whether clients may come from elsewhere, and so name this machine by any address of it. An address cannot be made
     /// to point somewhere else.
     pub(super) any_address: bool,
     /// Whether requests to the hosts of services get here.
     pub(super) services: bool,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self {
+            any_address: false,
+            services: true,
+        }
+    }
 }
 
 /// What is at a host.
@@ -33,22 +48,12 @@ pub(super) enum Place<'a> {
     Service(PeerId, ServiceName),
 }
 
-impl Hosts {
-    pub(super) fn new(domains: &[Domain]) -> Self {
-        let mut all = vec![Domain::localhost()];
-        all.extend_from_slice(domains);
-        Self {
-            domains: all,
-            any_address: false,
-            services: true,
-        }
-    }
-
+impl<'d> Hosts<'d> {
     /// What is at `authority`, a host and perhaps a port. Nothing is said of the port: it may be forwarded from another.
-    pub(super) fn find(&self, authority: &str) -> Result<Place<'_>, Failure> {
+    pub(super) fn find(self, authority: &str) -> Result<Place<'d>, Failure> {
         let (host, _) = split_port(authority);
         if let Some(is_loopback) = address(host) {
-            if !is_loopback && !self.any_address {
+            if !is_loopback && !self.reach.any_address {
                 return Err(misdirected(host));
             }
             let own = match is_loopback {
@@ -64,7 +69,7 @@ impl Hosts {
             if domain.is(host) {
                 return Ok(self.gateway(Some(domain)));
             }
-            match domain.read(host).filter(|_| self.services) {
+            match domain.read(host).filter(|_| self.reach.services) {
                 Some(Ok((peer, service))) => return Ok(Place::Service(peer, service)),
                 Some(Err(error)) => wrong = wrong.or(Some(error)),
                 // RFC 6761, section 6.3: all names below localhost are this machine.
@@ -77,8 +82,8 @@ impl Hosts {
         Err(wrong.map_or_else(|| misdirected(host), Failure::from))
     }
 
-    fn gateway<'a>(&self, domain: Option<&'a Domain>) -> Place<'a> {
-        Place::Gateway(domain.filter(|_| self.services))
+    fn gateway(self, domain: Option<&'d Domain>) -> Place<'d> {
+        Place::Gateway(domain.filter(|_| self.reach.services))
     }
 }
 
@@ -130,10 +135,18 @@ mod tests {
     fn domains_may_be_below_each_other() {
         let peer = PeerId::random();
         let app = ServiceName::new("app").expect("is a name");
-        let domains: Vec<Domain> = ["example.com", "p2p.example.com", "a--b.example.com"]
-            .map(|domain| domain.parse().expect("is a domain"))
-            .into();
-        let hosts = Hosts::new(&domains);
+        let domains: Vec<Domain> = [
+            "localhost",
+            "example.com",
+            "p2p.example.com",
+            "a--b.example.com",
+        ]
+        .map(|domain| domain.parse().expect("is a domain"))
+        .into();
+        let hosts = Hosts {
+            domains: &domains,
+            reach: Reach::default(),
+        };
         for domain in &domains {
             let host = domain.host_of(&peer, &app).unwrap_or_default();
             assert_eq!(

@@ -1,6 +1,6 @@
 //! One local client of the gateway: its connection, and the requests on it one after the other.
 
-use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, net::IpAddr, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 
@@ -15,6 +15,7 @@ use crate::{
         ending::Ending,
         exchange::{Asked, Passage, pass, refuse, reply},
         recent::Recent,
+        rules::{Followed, GatewayRules},
         settings::{Routed, Settings, Turn},
         socket::TcpSocket,
     },
@@ -31,6 +32,8 @@ const LINGER: (Duration, usize) = (Duration::from_secs(2), 4 * 1024 * 1024);
 /// A connection of a local client.
 pub(super) struct LocalClient {
     pub(super) settings: Arc<Settings>,
+    pub(super) rules: Followed<GatewayRules>,
+    pub(super) ip: IpAddr,
     /// Its address, as a service is told it.
     pub(super) address: Vec<u8>,
     /// Where the client connected to, for requests that name no host.
@@ -79,7 +82,12 @@ impl LocalClient {
 impl Answer for LocalClient {
     async fn answer(&mut self, mut hop: Hop<Server>, head: RequestHead) -> Option<Hop<Server>> {
         let mut record = Record::new();
-        let Routed { terms, turn } = self.settings.route(&head, &mut self.recent);
+        if self.rules.update() {
+            // What was found may be no host of the gateway any more.
+            self.recent = Recent::default();
+        }
+        let (settings, rules) = (&*self.settings, self.rules.seen());
+        let Routed { terms, turn } = settings.route(rules, &head, &mut self.recent);
         let asked = Asked {
             head: &head,
             name: NAME,
@@ -90,16 +98,28 @@ impl Answer for LocalClient {
             Ok(Turn::Pass(to, target)) => {
                 let mut rewrite =
                     RequestRewrite::new(&head).with_host(&HostPolicy::Preserve, &self.host);
-                let mode = self.settings.config.forwarded;
+                let mode = settings.config.forwarded;
                 rewrite.set_forwarded_text(mode, &self.address, "http");
-                rewrite.set_own_via(&self.settings.pseudonym);
-                let passage = Passage {
-                    asked,
-                    target: &target,
-                    rewrite,
-                    pseudonym: &self.settings.pseudonym,
+                rewrite.set_own_via(&settings.pseudonym);
+                let most = rules.exchanges_per_client();
+                let place = settings.clients.enter(Some(self.ip), most);
+                let left = match place.and_then(|place| Ok((place, rules.check_tunnel(&rewrite)?)))
+                {
+                    Ok((_place, tunnel_limit)) => {
+                        let passage = Passage {
+                            asked,
+                            target: &target,
+                            rewrite,
+                            pseudonym: &settings.pseudonym,
+                            tunnel_limit,
+                        };
+                        pass(hop, &passage, &to, &mut record).await
+                    }
+                    Err(failure) => {
+                        refuse(&mut hop, asked, &failure, &mut record).await;
+                        Some(hop)
+                    }
                 };
-                let left = pass(hop, &passage, &to, &mut record).await;
                 went_to = Some(to);
                 left
             }
@@ -164,7 +184,7 @@ mod tests {
         GatewayConfig,
         client::Client,
         config::Config,
-        proxy::hosts::Hosts,
+        proxy::{clients::Clients, hosts::Reach, rules::Rules},
         rewrite::{Pseudonym, client_text},
         shared::Shared,
     };
@@ -175,13 +195,18 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("is bound");
         let stream = TcpStream::connect(address).await.expect("connects");
+        let rules = Rules::new(GatewayRules::default());
         let client = LocalClient {
+            rules: rules.follow(),
+            ip: address.ip(),
             settings: Arc::new(Settings {
                 client: Client::new(Shared::new(PeerId::random(), Config::default())),
                 config: GatewayConfig::default(),
+                rules,
+                clients: Clients::default(),
                 pseudonym: Pseudonym::new("gateway", &PeerId::random()),
                 only: None,
-                hosts: Hosts::new(&[]),
+                reach: Reach::default(),
                 base: String::new(),
             }),
             address: client_text(address.ip()),

@@ -47,7 +47,7 @@ impl Recent {
     /// Finds what is at a host as [`Hosts::find`] does, always among the same hosts.
     pub(super) fn place<'h>(
         &mut self,
-        hosts: &'h Hosts,
+        hosts: Hosts<'h>,
         authority: &str,
     ) -> Result<Place<'h>, Failure> {
         if let Some(known) = &self.host
@@ -84,7 +84,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::Domain;
+    use crate::{proxy::hosts::Reach, route::Domain};
 
     const ONE: &str = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5";
     const OTHER: &str = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N";
@@ -135,9 +135,13 @@ mod tests {
 
     #[test]
     fn the_host_of_the_last_request_is_not_read_again() {
-        let hosts = Hosts::new(&[]);
+        let domains = [Domain::localhost()];
+        let hosts = Hosts {
+            domains: &domains,
+            reach: Reach::default(),
+        };
         let mut recent = Recent::default();
-        let mut find = |authority: &str| recent.place(&hosts, authority);
+        let mut find = |authority: &str| recent.place(hosts, authority);
         let host = |name: &str| {
             let name = ServiceName::new(name).expect("is a name");
             let peer = ONE.parse().expect("is a peer id");

@@ -73,8 +73,8 @@ impl Gateway {
     #[must_use]
     pub fn into_service(mut self) -> GatewayService {
         // Which clients reach the server, only it knows.
-        self.settings.hosts.any_address = true;
-        self.settings.hosts.services = false;
+        self.settings.reach.any_address = true;
+        self.settings.reach.services = false;
         GatewayService {
             settings: Arc::new(self.settings),
             host: "localhost".parse().expect("is a host"),
@@ -133,7 +133,7 @@ impl GatewayService {
     /// act as pages of the application.
     #[must_use]
     pub fn with_service_hosts(mut self) -> Self {
-        Arc::make_mut(&mut self.settings).hosts.services = true;
+        Arc::make_mut(&mut self.settings).reach.services = true;
         self
     }
 
@@ -190,6 +190,7 @@ where
                 remote: None,
                 method: parts.method.to_string(),
                 path: convert::target(&parts.uri).to_owned(),
+                place: None,
             };
             let limits = this.settings.client.config().limits();
             let head = match convert::request_head(&parts, limits) {
@@ -214,9 +215,10 @@ impl GatewayService {
         let field = request.headers().get(header::HOST);
         let named = field.and_then(|host| host.to_str().ok().map(Cow::Borrowed));
         let named = convert::host(request.uri()).map(Cow::Owned).or(named);
+        let rules = self.settings.rules.current();
         named.is_some_and(|authority| {
             matches!(
-                self.settings.hosts.find(&authority),
+                self.settings.hosts(&rules).find(&authority),
                 Ok(Place::Service(..)) | Err(Failure::BadHost(_))
             )
         })
@@ -235,7 +237,8 @@ impl GatewayService {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let Routed { terms, turn } = self.settings.route(head, &mut Recent::default());
+        let rules = self.settings.rules.current();
+        let Routed { terms, turn } = self.settings.route(&rules, head, &mut Recent::default());
         let passed = match turn {
             Ok(Turn::Pass(to, target)) => {
                 log.remote = Some((to.peer, to.protocol.clone()));
@@ -244,8 +247,9 @@ impl GatewayService {
                     to,
                     target: &target,
                     terms,
+                    rules: &rules,
                 };
-                self.pass(way, parts, body).await
+                self.pass(way, parts, body, &mut log).await
             }
             Ok(Turn::Answer(mut page)) => {
                 terms.add_to(&mut page.fields);

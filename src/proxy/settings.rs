@@ -10,8 +10,10 @@ use crate::{
     failure::{Failure, Page},
     h1::RequestHead,
     proxy::{
-        hosts::{Hosts, Place, authority, misdirected, split_port},
+        clients::Clients,
+        hosts::{Hosts, Place, Reach, authority, misdirected, split_port},
         recent::Recent,
+        rules::{GatewayRules, Rules},
         to_peer::ToPeer,
     },
     rewrite::{CookieScope, ForwardedMode, Pseudonym, Terms, is_loop, origin_form},
@@ -22,8 +24,7 @@ use crate::{
 /// Settings of a [`Gateway`](crate::Gateway).
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
-    pub(super) domains: Vec<Domain>,
-    pub(super) origins: Vec<AllowedOrigin>,
+    pub(super) rules: GatewayRules,
     pub(super) forwarded: ForwardedMode,
     pub(super) half_closed_clients: bool,
     pub(super) max_clients: usize,
@@ -33,8 +34,7 @@ pub struct GatewayConfig {
 impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
-            domains: Vec::new(),
-            origins: Vec::new(),
+            rules: GatewayRules::default(),
             forwarded: ForwardedMode::default(),
             half_closed_clients: false,
             max_clients: 16_384,
@@ -44,27 +44,25 @@ impl Default for GatewayConfig {
 }
 
 impl GatewayConfig {
-    /// Answers for a host name, too, and for the hosts of services below it ([`Domain::host_of`]). Repeatable. Default:
-    /// `localhost`, which cannot be taken away, and everything below it.
-    ///
-    /// Requests for other names are refused with 421, so that nobody reaches the gateway through a name that they made
-    /// point to it (DNS rebinding). The addresses of the machine are answered for where the listener is not bound to the
-    /// loopback interface.
+    /// What clients may do, to begin with: [`Gateway::rules`](crate::Gateway::rules) exchanges it later. Default:
+    /// [`GatewayRules::default`].
     #[must_use]
-    pub fn with_domain(mut self, domain: Domain) -> Self {
-        self.domains.push(domain);
+    pub fn with_rules(mut self, rules: GatewayRules) -> Self {
+        self.rules = rules;
         self
     }
 
-    /// Lets the pages of another origin use the gateway and its services from within a browser. Repeatable. Default: none,
-    /// so that what a browser sends for a page of another origin is refused with 403, unless it opens a page by itself,
-    /// as a link does.
-    ///
-    /// Their requests get the fields of [CORS](https://fetch.spec.whatwg.org/#http-cors-protocol), and preflights are
-    /// answered by the gateway. Browsers send no cookies with them.
+    /// Answers for a host name, too: as [`GatewayRules::with_domain`].
+    #[must_use]
+    pub fn with_domain(mut self, domain: Domain) -> Self {
+        self.rules = self.rules.with_domain(domain);
+        self
+    }
+
+    /// Lets the pages of another origin use the gateway: as [`GatewayRules::with_allowed_origin`].
     #[must_use]
     pub fn with_allowed_origin(mut self, origin: AllowedOrigin) -> Self {
-        self.origins.push(origin);
+        self.rules = self.rules.with_allowed_origin(origin);
         self
     }
 
@@ -104,10 +102,12 @@ impl GatewayConfig {
 pub(super) struct Settings {
     pub(super) client: Client,
     pub(super) config: GatewayConfig,
+    pub(super) rules: Rules<GatewayRules>,
+    pub(super) clients: Clients,
     pub(super) pseudonym: Pseudonym,
     /// Where every request goes, if not by its host or path.
     pub(super) only: Option<(PeerId, Protocol)>,
-    pub(super) hosts: Hosts,
+    pub(super) reach: Reach,
     /// What a server around the gateway takes off the path before a request gets here.
     pub(super) base: String,
 }
@@ -128,15 +128,29 @@ pub(super) enum Turn<'a> {
 }
 
 impl Settings {
-    /// Decides about a request, on a connection on which others may have come before.
-    pub(super) fn route<'a>(&'a self, head: &'a RequestHead, recent: &mut Recent) -> Routed<'a> {
+    /// The hosts that are answered for by `rules`.
+    pub(super) fn hosts<'a>(&self, rules: &'a GatewayRules) -> Hosts<'a> {
+        Hosts {
+            domains: rules.domains(),
+            reach: self.reach,
+        }
+    }
+
+    /// Decides about a request by `rules`, on a connection on which others may have come before.
+    pub(super) fn route<'a>(
+        &'a self,
+        rules: &'a GatewayRules,
+        head: &'a RequestHead,
+        recent: &mut Recent,
+    ) -> Routed<'a> {
         let mut terms = Terms::default();
-        let turn = self.turn(head, recent, &mut terms);
+        let turn = self.turn(rules, head, recent, &mut terms);
         Routed { terms, turn }
     }
 
     fn turn<'a>(
         &'a self,
+        rules: &'a GatewayRules,
         head: &'a RequestHead,
         recent: &mut Recent,
         terms: &mut Terms<'a>,
@@ -146,12 +160,12 @@ impl Settings {
         }
         let authority = authority(head);
         let place = match authority {
-            Some(authority) => recent.place(&self.hosts, authority)?,
+            Some(authority) => recent.place(self.hosts(rules), authority)?,
             None => Place::Gateway(None),
         };
         let fetch = Fetch::of(head);
         if fetch.is_foreign(authority) && !fetch.opens_page(head.method()) {
-            self.admit(&fetch)?;
+            admit(rules, &fetch)?;
             terms.reader = fetch.origin;
             if let Some(page) = preflight(head, &fetch) {
                 return Ok(Turn::Answer(page));
@@ -160,6 +174,7 @@ impl Settings {
         let (peer, protocol, target) = match (place, &self.only) {
             (Place::Gateway(domain), None) => {
                 let route = recent.route(head.target())?;
+                rules.check(route.peer, &route.protocol)?;
                 if fetch.runs_scripts(head) {
                     match own_origin(&route, domain, authority) {
                         Some(location) => return Err(Failure::OwnOrigin { location }),
@@ -176,6 +191,7 @@ impl Settings {
                 }
                 let (peer, protocol) = at_root(place, only.as_ref())
                     .ok_or_else(|| misdirected(authority.unwrap_or_default()))?;
+                rules.check(peer, &protocol)?;
                 (peer, protocol, origin_form(head.method(), head.target())?)
             }
         };
@@ -186,16 +202,16 @@ impl Settings {
         };
         Ok(Turn::Pass(to, target))
     }
+}
 
-    /// Refuses what comes from a page of another origin, unless that may use the gateway.
-    fn admit(&self, fetch: &Fetch<'_>) -> Result<(), Failure> {
-        if allows(&self.config.origins, fetch) {
-            return Ok(());
-        }
-        let origin = fetch.origin;
-        let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
-        Err(Failure::OriginNotAllowed { origin })
+/// Refuses what comes from a page of another origin, unless that may use the gateway.
+fn admit(rules: &GatewayRules, fetch: &Fetch<'_>) -> Result<(), Failure> {
+    if allows(rules.origins(), fetch) {
+        return Ok(());
     }
+    let origin = fetch.origin;
+    let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
+    Err(Failure::OriginNotAllowed { origin })
 }
 
 /// The service whose root is that of the host: the host's own, or the only one that the gateway is for. `None` if the host

@@ -31,9 +31,10 @@ pub(crate) async fn run(args: ServeArgs, common: &Common) -> Result<()> {
             .http()
             .accept(name.clone())
             .with_context(|| format!("cannot offer the service {name}"))?;
-        let config = ForwardConfig::default()
-            .with_allowed_peers(args.allowed.iter().copied())
-            .with_drain_timeout(common.drain);
+        let mut config = ForwardConfig::default().with_drain_timeout(common.drain);
+        if !args.allowed.is_empty() {
+            config = config.with_allowed_peers(args.allowed.iter().copied());
+        }
         let forward = Forward::new(target.clone(), node.peer(), config);
         let asked = shutdown.clone().cancelled_owned();
         tasks.spawn(async move {

@@ -16,6 +16,7 @@ use crate::{
     error::ExchangeError,
     proxy::{
         access::{PeerText, Record, Subject},
+        clients::Place,
         exchange::describe,
     },
     rewrite::may_be_trailer,
@@ -109,6 +110,8 @@ pub(super) struct Log {
     pub(super) remote: Option<(PeerId, Protocol)>,
     pub(super) method: String,
     pub(super) path: String,
+    /// Counts the exchange among those of its client.
+    pub(super) place: Option<Place>,
 }
 
 impl Drop for Log {

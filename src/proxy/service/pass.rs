@@ -1,11 +1,11 @@
 //! How does a request of the application's server get to a peer, and the response back?
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
 
-use super::GatewayService;
+use super::{GatewayService, body::Log};
 use crate::{
     body::Body,
     config::Config,
@@ -17,7 +17,9 @@ use crate::{
     message::{Request, Response, Switch},
     payload::Payload,
     proxy::{
-        exchange::{describe, response_failure},
+        clients::Place,
+        exchange::{describe, limited, response_failure},
+        rules::GatewayRules,
         to_peer::ToPeer,
         tunnel::tunnel,
     },
@@ -33,6 +35,7 @@ pub(super) struct Way<'a> {
     /// The target for the service.
     pub(super) target: &'a str,
     pub(super) terms: Terms<'a>,
+    pub(super) rules: &'a GatewayRules,
 }
 
 impl GatewayService {
@@ -42,6 +45,7 @@ impl GatewayService {
         way: Way<'_>,
         mut parts: Parts,
         body: B,
+        log: &mut Log,
     ) -> Result<(http::Response<()>, Body), Failure>
     where
         B: http_body::Body + Send + 'static,
@@ -54,13 +58,17 @@ impl GatewayService {
             to,
             target,
             terms,
+            rules,
         } = way;
         let find = self.client_address.as_ref();
-        let address = find.and_then(|find| find(&parts)).map(client_text);
+        let ip = find.and_then(|find| find(&parts));
+        log.place = settings.clients.enter(ip, rules.exchanges_per_client())?;
+        let address = ip.map(client_text);
         let client = address.as_deref().unwrap_or(b"unknown");
         let mut rewrite = RequestRewrite::new(head).with_host(&HostPolicy::Preserve, &self.host);
         rewrite.set_forwarded_text(settings.config.forwarded, client, self.scheme);
         rewrite.set_own_via(&settings.pseudonym);
+        let limit = rules.check_tunnel(&rewrite)?;
         let outgoing = outgoing(head, target, &rewrite)?;
         let length = convert::request_length(&body, &parts);
         let payload = convert::payload(body, length);
@@ -72,7 +80,12 @@ impl GatewayService {
                 Switch::Refused(response) => response,
                 Switch::Switched(head, far) => {
                     let granted = self.granted(&head, offered)?;
-                    spawn_tunnel(switch, far, settings.client.config())?;
+                    let tunnel = Tunnel {
+                        far,
+                        limit,
+                        place: log.place.take(),
+                    };
+                    tunnel.spawn(switch, settings.client.config())?;
                     return Ok((granted, Body::empty()));
                 }
             },
@@ -165,24 +178,35 @@ impl ToPeer {
     }
 }
 
-/// Moves bytes between the client and the peer, once the server has told the client of the switch.
-fn spawn_tunnel(switch: OnUpgrade, far: Upgraded, config: &Arc<Config>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Handle::try_current().map_err(|error| Failure::Internal {
-        reason: error.to_string(),
-    })?;
-    let config = Arc::clone(config);
-    runtime.spawn(async move {
-        let near = match switch.await {
-            Ok(near) => Hop::<Server>::new(HyperTransport(near), &config),
-            Err(error) => {
-                tracing::debug!(%error, "the client did not switch");
-                return;
+/// What the peer switched to.
+struct Tunnel {
+    far: Upgraded,
+    limit: Option<Duration>,
+    place: Option<Place>,
+}
+
+impl Tunnel {
+    /// Moves bytes between the client and the peer, once the server has told the client of the switch.
+    fn spawn(self, switch: OnUpgrade, config: &Arc<Config>) -> Result<(), Failure> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|error| Failure::Internal {
+            reason: error.to_string(),
+        })?;
+        let config = Arc::clone(config);
+        runtime.spawn(async move {
+            let Self { far, limit, place } = self;
+            let near = match switch.await {
+                Ok(near) => Hop::<Server>::new(HyperTransport(near), &config),
+                Err(error) => {
+                    tracing::debug!(%error, "the client did not switch");
+                    return;
+                }
+            };
+            let near = Upgraded::new(near, config, Box::new(()));
+            if let Err(error) = limited(limit, tunnel(near, far)).await {
+                tracing::debug!(%error, "a tunnel failed");
             }
-        };
-        let near = Upgraded::new(near, config, Box::new(()));
-        if let Err(error) = tunnel(near, far).await {
-            tracing::debug!(%error, "a tunnel failed");
-        }
-    });
-    Ok(())
+            drop(place);
+        });
+        Ok(())
+    }
 }

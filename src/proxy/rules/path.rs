@@ -1,0 +1,301 @@
+//! Which paths lie below a prefix, whoever reads them?
+
+use std::{fmt, str::FromStr};
+
+use crate::{h1::hex_digits, route::excerpt};
+
+/// How often a path may be escaped over and over. Nobody means to do it more than twice.
+const MAX_LAYERS: usize = 4;
+
+/// The beginning of the paths that a rule allows: `/api` holds `/api`, `/api/` and `/api/x`, and not `/apis`.
+///
+/// Paths are compared as they came, byte by byte and by whole segments: `/%61pi` is not below `/api`, though a server may
+/// take both for the same, and `//api` is not either. What decides is the path that is sent to the server; it is not
+/// changed by the comparison.
+///
+/// A path below a prefix must not lead out of it in the eyes of a server that reads more into it than was compared. So no
+/// path is below any prefix but `/` if a segment of it consists of dots only (`.`, `..`), however it is written: with
+/// escaped dots or slashes (`%2e%2e`, `..%2f`), escaped again (`%252e`), with a backslash for the slash, with parameters
+/// (`..;x`), with spaces or control characters, with overlong UTF-8 (`%c0%ae`), or with escapes that are none (`%u002e`).
+/// The prefix `/` holds every path, and nothing is asked of it.
+///
+/// ```
+/// use libp2p_http_proxy::PathPrefix;
+///
+/// let prefix: PathPrefix = "/api/v1/".parse()?;
+/// assert!(prefix.holds("/api/v1") && prefix.holds("/api/v1/items?page=2"));
+/// for path in ["/api/v10", "/api", "/api/v1/../admin", "/api/v1/%2e%2e/admin", "/api//v1"] {
+///     assert!(!prefix.holds(path), "{path}");
+/// }
+/// # Ok::<(), libp2p_http_proxy::InvalidPathPrefix>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PathPrefix(
+    /// Without a slash at its end.
+    Box<str>,
+);
+
+impl PathPrefix {
+    /// Whether a path, with or without a query behind it, lies below the prefix for every server.
+    #[must_use]
+    pub fn holds(&self, path_and_query: &str) -> bool {
+        let (path, _) = path_and_query
+            .split_once('?')
+            .unwrap_or((path_and_query, ""));
+        let Some(rest) = path.strip_prefix(&*self.0) else {
+            return false;
+        };
+        match rest.as_bytes().first() {
+            None => true,
+            Some(b'/') => self.0.is_empty() || is_plain(path),
+            Some(_) => false,
+        }
+    }
+}
+
+impl FromStr for PathPrefix {
+    type Err = InvalidPathPrefix;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let prefix = text.strip_suffix('/').unwrap_or(text);
+        let segments = || prefix.split('/').skip(1);
+        let is_printable = |byte: u8| byte.is_ascii_graphic() && !b"?#\\;".contains(&byte);
+        let is_path = text.starts_with('/')
+            && prefix.bytes().all(is_printable)
+            && segments().all(|segment| !segment.is_empty())
+            && is_plain(prefix);
+        if is_path {
+            Ok(Self(prefix.into()))
+        } else {
+            Err(InvalidPathPrefix {
+                text: excerpt(text),
+            })
+        }
+    }
+}
+
+impl fmt::Display for PathPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(if self.0.is_empty() { "/" } else { &self.0 })
+    }
+}
+
+/// A text cannot be the beginning of a path.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{text}' is not the beginning of a path: write whole segments with a slash before each, such as /api/v1, as clients \
+     send them, without '.', '..', '?' and '#'"
+)]
+pub struct InvalidPathPrefix {
+    /// The text, escaped, and cut if it is long.
+    text: String,
+}
+
+/// Whether no server reads a segment of `path` as one of dots.
+fn is_plain(path: &str) -> bool {
+    if memchr::memchr(b'%', path.as_bytes()).is_none() {
+        return has_no_dots(path.as_bytes());
+    }
+    let Some(mut layer) = unescaped(path.as_bytes(), true) else {
+        return false;
+    };
+    for _ in 0..MAX_LAYERS {
+        if !has_no_dots(&layer) {
+            return false;
+        }
+        match unescaped(&layer, false) {
+            Some(next) if next.len() < layer.len() => layer = next,
+            _ => return true,
+        }
+    }
+    false
+}
+
+/// Whether no segment consists of dots, whichever of the slashes is one, and whatever is cut off or left out of it.
+fn has_no_dots(path: &[u8]) -> bool {
+    path.split(|byte| matches!(byte, b'/' | b'\\'))
+        .all(|segment| {
+            let end = segment.iter().position(|&byte| byte == b';');
+            let name = &segment[..end.unwrap_or(segment.len())];
+            let mut seen = name
+                .iter()
+                .filter(|&&byte| byte != b' ' && !byte.is_ascii_control())
+                .peekable();
+            seen.peek().is_none() || seen.any(|&byte| byte != b'.')
+        })
+}
+
+/// The path with its escapes resolved once. What only looks like an escape stays as it is, or is none if it `must_be` one;
+/// and neither is what no UTF-8 begins with, as readers that take it nevertheless see a dot or a slash in it.
+fn unescaped(path: &[u8], must_be: bool) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let [first, after @ ..] = rest {
+        let escape = match (first, after) {
+            (b'%', [high, low, after @ ..]) => hex_digits(&[*high, *low]).zip(Some(after)),
+            _ => None,
+        };
+        match escape {
+            Some((value, after)) => {
+                let byte = u8::try_from(value).ok()?;
+                if matches!(byte, 0xc0 | 0xc1) {
+                    return None;
+                }
+                out.push(byte);
+                rest = after;
+            }
+            None if must_be && *first == b'%' => return None,
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_whole_segments() {
+        for (text, shown) in [
+            ("/", "/"),
+            ("/a", "/a"),
+            ("/a/", "/a"),
+            ("/a.b/..c/~d", "/a.b/..c/~d"),
+            ("/my%20files/@x:y=1", "/my%20files/@x:y=1"),
+        ] {
+            let prefix: PathPrefix = text.parse().unwrap();
+            assert_eq!(prefix.to_string(), shown);
+        }
+        for text in [
+            "",
+            "a",
+            "a/b",
+            "//",
+            "/a//",
+            "//a",
+            "/a//b",
+            "/.",
+            "/a/..",
+            "/a/%2e",
+            "/a/%2E%2e/b",
+            "/a%",
+            "/a%zz",
+            "/a?b",
+            "/a#",
+            "/a b",
+            "/\u{e9}",
+            "/a\\b",
+            "/a;b",
+            "http://a/",
+            "*",
+            "/a\n",
+        ] {
+            let error = text.parse::<PathPrefix>().unwrap_err().to_string();
+            assert!(
+                error.contains("such as /api/v1") && error.is_ascii(),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn paths_below_a_prefix() {
+        let api: PathPrefix = "/api/v1".parse().unwrap();
+        for path in [
+            "/api/v1",
+            "/api/v1/",
+            "/api/v1?q=/../",
+            "/api/v1/a.b/..c/...d/e..",
+            "/api/v1//x",
+            "/api/v1/a%20b/100%25/%E2%82%AC/%2f",
+            "/api/v1/%255",
+            "/api/v1/x;y=..",
+            "/api/v1/x?y=%zz",
+        ] {
+            assert!(api.holds(path), "{path}");
+        }
+        for path in [
+            "/",
+            "*",
+            "",
+            "/api",
+            "/api/",
+            "/api/v1x",
+            "/api/v1;x",
+            "/api/v1%2fx",
+            "/api/v1.",
+            "/API/v1",
+            "/api//v1",
+            "//api/v1",
+            "/%61pi/v1",
+            "/api/v1%3f",
+            "/api/v1#",
+            "/x/../api/v1",
+        ] {
+            assert!(!api.holds(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_spelling_of_dots_leads_out_of_a_prefix() {
+        let prefix: PathPrefix = "/a".parse().unwrap();
+        for up in [
+            "..",
+            ".",
+            "../",
+            "...",
+            "%2e%2e",
+            "%2E.",
+            ".%2e",
+            "%252e%252e",
+            "%25252e.",
+            "%2525252e.",
+            "..%2f",
+            "..%2F..",
+            "x%2f..%2f..",
+            "..%5c",
+            "x%5c..",
+            "..\\",
+            "x\\..\\..",
+            "..;",
+            "..;x=1",
+            "..%3bx",
+            "%2e%2e%3b",
+            "..%00",
+            "..%20",
+            "%20..",
+            "..%09",
+            ".%0d.",
+            "%c0%ae%c0%ae",
+            "%C0%AE.",
+            "x%c1%9c..",
+            "%u002e%u002e",
+            "%",
+            "%2",
+            "x%zz",
+            "%%32%65.",
+            "%25%32%65.",
+        ] {
+            for path in [
+                format!("/a/{up}"),
+                format!("/a/{up}/b"),
+                format!("/a/b/{up}/c?q"),
+                format!("/a/{up}?"),
+            ] {
+                assert!(!prefix.holds(&path), "{path}");
+            }
+        }
+        let all: PathPrefix = "/".parse().unwrap();
+        assert!(all.holds("/a/../b") && all.holds("/%zz"));
+    }
+
+    #[test]
+    fn a_path_of_escapes_is_not_read_for_ever() {
+        let prefix: PathPrefix = "/a".parse().unwrap();
+        assert!(!prefix.holds(&format!("/a/%{}", "25".repeat(8_000))));
+    }
+}
