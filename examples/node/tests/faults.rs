@@ -368,12 +368,14 @@ async fn a_gateway_finds_an_origin_that_was_restarted() {
         .unwrap()
         .to_owned();
     let mut client = Conn::connect(gateway.http("gateway ")).await;
-    for signal in ["KILL", "TERM", "KILL"] {
+    for (round, signal) in ["KILL", "TERM", "KILL"].into_iter().enumerate() {
         let (response, _) = tokio::join!(client.get(&path), server.answer(OK));
         assert_eq!(response.text(), "ok");
 
         origin.signal(signal).await;
         origin.exit_code().await;
+        // Before that it is told as what it is, a connection that was closed.
+        gateway.logged_times(round + 1, " disconnected ").await;
         let response = client.get(&path).await;
         check_failure(
             signal,

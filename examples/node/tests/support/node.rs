@@ -141,6 +141,16 @@ impl Node {
         lines.iter().find(is_it).unwrap().clone()
     }
 
+    /// Waits until it has logged so many lines with `part`.
+    pub(crate) async fn logged_times(&self, count: usize, part: &str) {
+        let mut log = self.log.clone();
+        let enough =
+            |lines: &Vec<String>| lines.iter().filter(|line| line.contains(part)).count() >= count;
+        within("lines of a log", log.wait_for(enough))
+            .await
+            .unwrap();
+    }
+
     /// Sends a signal by its name.
     pub(crate) async fn signal(&self, name: &str) {
         let pid = self.child.id().expect("the node runs");
