@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use libp2p_http_proxy::route::Domain;
 use support::{
     app,
     node::{Node, Pair},
@@ -173,6 +174,40 @@ async fn the_gateway_is_also_a_proxy_of_curl() {
     assert_eq!(request.line, "GET /a?b HTTP/1.1");
     assert_eq!(request.all("Host"), ["any.localhost"]);
     assert_eq!(request.all("Proxy-Connection"), [""; 0], "{request:?}");
+}
+
+#[tokio::test]
+async fn a_domain_has_hosts_for_services_and_other_names_have_none() {
+    let Some(curl) = Curl::find() else { return };
+    let server = Server::bind().await;
+    let origin = Node::serve(&[("app", &server.target())], &[]).await;
+    let gateway = Node::gateway(&origin, &["--domain", "gate.example"]).await;
+    let address = gateway.http("gateway ");
+    let peer = origin.fact("peer ").parse().unwrap();
+    let domain: Domain = "gate.example".parse().unwrap();
+    let short = domain.host_of(&peer, &"app".parse().unwrap()).unwrap();
+    let own = origin.fact("host app ");
+    let long = own.replace("localhost", "gate.example");
+    let url = format!("http://{address}/a?b");
+    for host in [own, &short, &long] {
+        let named = format!("Host: {host}");
+        let ask = curl.run(["-H", &named, &url]);
+        let (answer, (_, request)) = tokio::join!(ask, server.answer(OK));
+        assert_eq!(answer.text(), "ok", "{host}");
+        assert_eq!(request.line, "GET /a?b HTTP/1.1");
+        assert_eq!(request.all("Host"), [host]);
+    }
+    let page = format!("http://{address}/http/{peer}/app/a?b");
+    let named = ["-H", "Host: gate.example:81", "-H", "Accept: text/html"];
+    let answer = curl
+        .run([&["--include"][..], &named, &[&page]].concat())
+        .await;
+    let location = format!("\r\nLocation: //{short}:81/a?b\r\n");
+    assert!(answer.text().contains(&location), "{answer}");
+    let other = short.replace("gate.example", "other.example");
+    let named = format!("Host: {other}");
+    let answer = curl.run(["--include", "-H", &named, &url]).await.text();
+    assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
 }
 
 #[tokio::test]
