@@ -2,6 +2,7 @@
 
 mod access;
 mod clients;
+mod connector;
 mod downstream;
 mod drain;
 mod ending;

@@ -1,8 +1,11 @@
 //! The origin's side of the proxy: requests of peers go to a local HTTP server.
 
-use std::{borrow::Cow, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::Future, io, pin::pin, sync::Arc, time::Duration};
 
-use futures::future::{Either, poll_fn, select};
+use futures::{
+    AsyncRead, AsyncWrite,
+    future::{Either, poll_fn, select},
+};
 use libp2p_identity::PeerId;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -16,6 +19,7 @@ use crate::{
     link::{Arrival, InboundSeat, Link},
     proxy::{
         access::{Record, Subject},
+        connector::Way,
         downstream::{Answer, End, serve},
         drain::Drain,
         ending::Ending,
@@ -83,7 +87,7 @@ impl ForwardConfig {
     }
 }
 
-/// Sends the requests of one service to a local HTTP server.
+/// Sends the requests of one service to a local HTTP server, or [over any connection](Self::over).
 ///
 /// The server sees the requests as they came, without the fields that concern a single hop, and with
 /// `X-Libp2p-Peer`: the peer that the connection authenticated, whatever the request claims. WebSockets and other
@@ -92,7 +96,7 @@ impl ForwardConfig {
 pub struct Forward {
     rules: Rules<ForwardRules>,
     drain_timeout: Duration,
-    target: Target,
+    way: Way,
     local_peer: PeerId,
 }
 
@@ -112,7 +116,47 @@ impl Forward {
         Self {
             rules: Rules::new(config.rules),
             drain_timeout: config.drain_timeout,
-            target,
+            way: Way::To(target),
+            local_peer,
+        }
+    }
+
+    /// Forwards over the connections that `connect` makes, for a server that is not at a TCP or Unix socket; `name` is what
+    /// errors and the log call it. Each connection carries HTTP/1.1 and is used for many requests in turn. A server that
+    /// cannot be reached is [`io::ErrorKind::ConnectionRefused`].
+    ///
+    /// A connection should tell a reset from an orderly end, by an error where it is read: a response whose length is not
+    /// declared looks complete otherwise where it was cut.
+    ///
+    /// ```
+    /// # use libp2p_http_proxy::{Forward, ForwardConfig, Requests};
+    /// # use tokio_util::compat::TokioAsyncReadCompatExt;
+    /// # async fn example(requests: Requests, local_peer: libp2p_identity::PeerId) {
+    /// let connect = || async {
+    ///     let socket = tokio::net::TcpStream::connect("127.0.0.1:3000").await?;
+    ///     Ok(socket.compat())
+    /// };
+    /// Forward::over("my server", connect, local_peer, ForwardConfig::default())
+    ///     .serve(requests, std::future::pending())
+    ///     .await;
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn over<C, F, T>(
+        name: impl Into<String>,
+        connect: C,
+        local_peer: PeerId,
+        config: ForwardConfig,
+    ) -> Self
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = io::Result<T>> + Send + 'static,
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        Self {
+            rules: Rules::new(config.rules),
+            drain_timeout: config.drain_timeout,
+            way: Way::over(name.into(), connect),
             local_peer,
         }
     }
@@ -132,7 +176,7 @@ impl Forward {
         let shared = requests.shared();
         let mut exchanges = Drain::default();
         let site = Arc::new(Site {
-            connections: Connections::new(self.target, Arc::clone(&shared.config)),
+            connections: Connections::new(self.way, Arc::clone(&shared.config)),
             pseudonym: Pseudonym::new("origin", &self.local_peer),
             rules: self.rules,
             ending: exchanges.ending(),
@@ -261,7 +305,7 @@ impl Site {
         let left = match self.check(stream, &head) {
             Ok(target) => {
                 let mut rewrite = RequestRewrite::new(&head)
-                    .with_host(stream.rules.seen().host(), self.connections.target().host());
+                    .with_host(stream.rules.seen().host(), self.connections.way().host());
                 rewrite.set_peer_text(&stream.peer);
                 rewrite.set_own_via(&self.pseudonym);
                 let passage = Passage {

@@ -15,8 +15,8 @@ use crate::{
     hop::Hop,
     lease::Seat,
     proxy::{
+        connector::Way,
         exchange::{Connect, Upstream},
-        target::Target,
     },
 };
 
@@ -29,23 +29,23 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// The connections to one server.
 pub(crate) struct Connections {
-    target: Target,
+    way: Way,
     config: Arc<Config>,
     /// The longest idle first.
     idle: Mutex<VecDeque<(Instant, Hop<Client>)>>,
 }
 
 impl Connections {
-    pub(crate) fn new(target: Target, config: Arc<Config>) -> Arc<Self> {
+    pub(crate) fn new(way: Way, config: Arc<Config>) -> Arc<Self> {
         Arc::new(Self {
-            target,
+            way,
             config,
             idle: Mutex::default(),
         })
     }
 
-    pub(crate) fn target(&self) -> &Target {
-        &self.target
+    pub(crate) fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Closes connections that have been idle for too long, or that the server has closed. The others give back what
@@ -83,7 +83,7 @@ impl Connections {
     }
 
     fn failure(&self, error: &io::Error) -> Failure {
-        let target = self.target.to_string();
+        let target = self.way.to_string();
         let reason = error.to_string();
         match error.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
@@ -108,11 +108,11 @@ impl Connect for ToServer {
             Some(hop) => hop,
             None => {
                 let limit = connections.config.dial_timeout();
-                let connect = connections.target.connect(&connections.config);
+                let connect = connections.way.connect(&connections.config);
                 match tokio::time::timeout(limit, connect).await {
                     Ok(connected) => connected.map_err(|error| connections.failure(&error))?,
                     Err(_) => {
-                        let target = connections.target.to_string();
+                        let target = connections.way.to_string();
                         return Err(Failure::TargetTimeout { target, limit });
                     }
                 }
@@ -127,7 +127,7 @@ impl Connect for ToServer {
     }
 
     fn terminated(&self, reason: String) -> Failure {
-        let target = self.0.target.to_string();
+        let target = self.0.way.to_string();
         Failure::TargetTerminated { target, reason }
     }
 }
