@@ -77,6 +77,20 @@ impl Body {
         }
     }
 
+    /// A body that another library has read.
+    #[cfg(all(feature = "tokio", feature = "tower"))]
+    pub(crate) fn from_source(source: impl Source + Send + 'static, length: Option<u64>) -> Self {
+        if length == Some(0) {
+            return Self::empty();
+        }
+        Self {
+            source: Some(Box::new(source)),
+            length,
+            read: 0,
+            trailers: None,
+        }
+    }
+
     /// The length in bytes, where the message declares it.
     #[must_use]
     pub fn length(&self) -> Option<u64> {

@@ -11,6 +11,8 @@ mod forward;
 mod gateway;
 mod hosts;
 mod local_client;
+#[cfg(feature = "tower")]
+mod own;
 mod recent;
 mod rules;
 #[cfg(feature = "tower")]

@@ -44,14 +44,14 @@ mod serve;
 mod switch;
 mod to_service;
 
-use self::body::Frames;
-#[cfg(feature = "tokio")]
-pub(crate) use self::io::HyperTransport;
+pub(crate) use self::body::Frames;
 pub use self::{
     caller::Caller,
     serve::{Serve, serve},
     to_service::{Error, ToService, upgraded},
 };
+#[cfg(feature = "tokio")]
+pub(crate) use self::{io::HyperTransport, switch::answer_one};
 
 /// An error of an application, of whatever kind.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;

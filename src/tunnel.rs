@@ -53,6 +53,12 @@ impl Upgraded {
         }
     }
 
+    /// See [`Transport::abort`](crate::io::Transport::abort).
+    #[cfg(feature = "tower")]
+    pub(crate) fn abort(&self) {
+        self.io.abort();
+    }
+
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.unwritten.is_empty() {
             let count = ready!(self.io.poll_write(cx, &self.unwritten))?;

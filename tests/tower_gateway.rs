@@ -577,3 +577,24 @@ async fn a_nested_gateway_goes_by_rules_that_can_be_exchanged() {
     let body = held.into_body().collect().await.expect("goes on");
     assert!(!body.to_bytes().is_empty());
 }
+
+#[tokio::test]
+async fn own_pages_are_answered_beside_the_routes() {
+    let mut path = Path::new(mirror()).await;
+    let near = &path.near;
+    let pages = Router::new().route("/page", get(async || "own"));
+    let gateway = Gateway::new(near.client.clone(), near.peer, GatewayConfig::default());
+    path.gateway = gateway.with_own(pages).into_service();
+    let request = |uri: &str| {
+        let request = Request::get(uri).header("Host", "localhost");
+        request.body(Empty::<Bytes>::new()).expect("is a request")
+    };
+    for (uri, status, expected) in [("/page", 200, "own"), ("/none", 404, "")] {
+        let response = path.call(request(uri)).await;
+        assert_eq!(response.status(), status, "{uri}");
+        let body = response.into_body().collect().await.expect("is whole");
+        assert_eq!(body.to_bytes(), expected, "{uri}");
+    }
+    let served = path.call(request(&format!("{}/x", path.prefix))).await;
+    assert_eq!(served.status(), 200);
+}

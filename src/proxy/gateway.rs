@@ -48,6 +48,8 @@ impl Gateway {
                 pseudonym: Pseudonym::new("gateway", &local_peer),
                 only: None,
                 base: String::new(),
+                #[cfg(feature = "tower")]
+                own: None,
             },
         }
     }
@@ -104,7 +106,7 @@ impl Gateway {
             let client = LocalClient {
                 settings: Arc::clone(&settings),
                 rules: settings.rules.follow(),
-                ip: address.ip(),
+                remote: address,
                 address: client_text(address.ip()),
                 host: host.clone(),
                 recent: Recent::default(),

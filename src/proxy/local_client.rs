@@ -1,6 +1,6 @@
 //! One local client of the gateway: its connection, and the requests on it one after the other.
 
-use std::{future::poll_fn, net::IpAddr, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 
@@ -33,7 +33,7 @@ const LINGER: (Duration, usize) = (Duration::from_secs(2), 4 * 1024 * 1024);
 pub(super) struct LocalClient {
     pub(super) settings: Arc<Settings>,
     pub(super) rules: Followed<GatewayRules>,
-    pub(super) ip: IpAddr,
+    pub(super) remote: SocketAddr,
     /// Its address, as a service is told it.
     pub(super) address: Vec<u8>,
     /// Where the client connected to, for requests that name no host.
@@ -102,7 +102,7 @@ impl Answer for LocalClient {
                 rewrite.set_forwarded_text(mode, &self.address, "http");
                 rewrite.set_own_via(&settings.pseudonym);
                 let most = rules.exchanges_per_client();
-                let place = settings.clients.enter(Some(self.ip), most);
+                let place = settings.clients.enter(Some(self.remote.ip()), most);
                 let left = match place.and_then(|place| Ok((place, rules.check_tunnel(&rewrite)?)))
                 {
                     Ok((_place, tunnel_limit)) => {
@@ -122,6 +122,20 @@ impl Answer for LocalClient {
                 };
                 went_to = Some(to);
                 left
+            }
+            #[cfg(feature = "tower")]
+            Ok(Turn::Own(own)) => {
+                let most = rules.exchanges_per_client();
+                match settings.clients.enter(Some(self.remote.ip()), most) {
+                    Ok(_place) => {
+                        own.serve(hop, asked, self.remote, &mut record).await;
+                        None
+                    }
+                    Err(failure) => {
+                        refuse(&mut hop, asked, &failure, &mut record).await;
+                        Some(hop)
+                    }
+                }
             }
             Ok(Turn::Answer(page)) => {
                 reply(&mut hop, asked, page, false, &mut record).await;
@@ -198,7 +212,6 @@ mod tests {
         let rules = Rules::new(GatewayRules::default());
         let client = LocalClient {
             rules: rules.follow(),
-            ip: address.ip(),
             settings: Arc::new(Settings {
                 client: Client::new(Shared::new(PeerId::random(), Config::default())),
                 config: GatewayConfig::default(),
@@ -208,7 +221,10 @@ mod tests {
                 only: None,
                 reach: Reach::default(),
                 base: String::new(),
+                #[cfg(feature = "tower")]
+                own: None,
             }),
+            remote: address,
             address: client_text(address.ip()),
             host: HostValue::from(address),
             recent: Recent::default(),

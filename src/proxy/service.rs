@@ -25,6 +25,7 @@ use crate::{
         access::Record,
         gateway::Gateway,
         hosts::Place,
+        own,
         recent::Recent,
         settings::{Routed, Settings, Turn},
     },
@@ -250,6 +251,22 @@ impl GatewayService {
                     rules: &rules,
                 };
                 self.pass(way, parts, body, &mut log).await
+            }
+            Ok(Turn::Own(own)) => {
+                let find = self.client_address.as_ref();
+                let ip = find.and_then(|find| find(&parts));
+                let most = rules.exchanges_per_client();
+                match self.settings.clients.enter(ip, most) {
+                    Ok(place) => {
+                        log.place = place;
+                        let request = http::Request::from_parts(parts, own::body(body));
+                        let mut response = own.call(request).await;
+                        own::add_terms(&terms, response.headers_mut());
+                        let (parts, body) = response.into_parts();
+                        Ok((http::Response::from_parts(parts, ()), body))
+                    }
+                    Err(failure) => Err(failure),
+                }
             }
             Ok(Turn::Answer(mut page)) => {
                 terms.add_to(&mut page.fields);

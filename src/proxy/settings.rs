@@ -20,6 +20,8 @@ use crate::{
     route::{Domain, Route},
     service::Protocol,
 };
+#[cfg(feature = "tower")]
+use crate::{proxy::own::Own, route::RouteError};
 
 /// Settings of a [`Gateway`](crate::Gateway).
 #[derive(Clone, Debug)]
@@ -110,6 +112,9 @@ pub(super) struct Settings {
     pub(super) reach: Reach,
     /// What a server around the gateway takes off the path before a request gets here.
     pub(super) base: String,
+    /// Who answers what is no route.
+    #[cfg(feature = "tower")]
+    pub(super) own: Option<Own>,
 }
 
 /// What is to become of a request.
@@ -125,6 +130,9 @@ pub(super) enum Turn<'a> {
     Pass(ToPeer, Cow<'a, str>),
     /// The gateway.
     Answer(Page),
+    /// The application, which has pages of its own on the gateway.
+    #[cfg(feature = "tower")]
+    Own(&'a Own),
 }
 
 impl Settings {
@@ -173,7 +181,12 @@ impl Settings {
         }
         let (peer, protocol, target) = match (place, &self.only) {
             (Place::Gateway(domain), None) => {
-                let route = recent.route(head.target())?;
+                let route = recent.route(head.target());
+                #[cfg(feature = "tower")]
+                if let (Err(RouteError::NotARoute { .. }), Some(own)) = (&route, &self.own) {
+                    return Ok(Turn::Own(own));
+                }
+                let route = route?;
                 rules.check(route.peer, &route.protocol)?;
                 if fetch.runs_scripts(head) {
                     match own_origin(&route, domain, authority) {

@@ -19,6 +19,8 @@ use crate::service::{InvalidServiceName, Protocol, ServiceName};
 /// | `/p2p/$peer/http/…` | [`Protocol::Kubo`] |
 /// | `/p2p/$peer/x/$name/http/…` | [`Protocol::KuboService`] |
 ///
+/// Nothing below `/http/listen` is a route: a gateway may have a page of its own there.
+///
 /// `$peer` is a peer id as base58 text (`12D3…`, `Qm…`) or as a CID in any multibase encoding (`k51…`, `bafz…`). No part
 /// of the target is decoded, normalised or collapsed, neither what is read here nor what is sent on.
 ///
@@ -139,9 +141,16 @@ impl<'a> Iterator for Segments<'a> {
 /// `$peer/$name`, after `/http/` or `/http/proxy/`.
 fn service_route(segments: &mut Segments<'_>) -> Result<(PeerId, Protocol), RouteError> {
     let mut peer = segments.next();
-    // No peer id reads "proxy", in whatever encoding, so the two forms cannot be confused.
-    if peer == Some("proxy") {
-        peer = segments.next();
+    // No peer id reads "proxy" or "listen", in whatever encoding, so the forms cannot be confused.
+    match peer {
+        Some("proxy") => peer = segments.next(),
+        // Kept free for a page of the gateway's own.
+        Some("listen") => {
+            return Err(RouteError::NotARoute {
+                path: excerpt(segments.path),
+            });
+        }
+        _ => {}
     }
     let peer = route_peer(peer)?;
     let name = route_service(segments.next())?;
@@ -352,6 +361,9 @@ mod tests {
             ("/http//web", "names no peer"),
             ("/http/proxy", "names no peer"),
             ("/http/proxy/", "names no peer"),
+            ("/http/listen/web/?x", "not '/http/listen/web/'"),
+            ("/http/listen", "not '/http/listen'"),
+            ("/http/proxy/listen/x/", "'listen' is not a peer id"),
             ("/http/proxy/web/", "'web' is not a peer id"),
             ("/http/web/", "'web' is not a peer id"),
             ("/http/proxy/proxy/x/", "'proxy' is not a peer id"),

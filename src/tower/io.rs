@@ -24,18 +24,21 @@ pub(super) struct HyperIo {
     head: Bytes,
     /// `None` only while it is dropped.
     stream: Option<Upgraded>,
-    link: Arc<Link>,
+    /// Whose task closes a tunnel of a peer; `None` for a local client.
+    link: Option<Arc<Link>>,
     config: Arc<Config>,
     watchdog: Watchdog,
     /// Set once the application has switched protocols.
     switched: Arc<AtomicBool>,
+    /// Our direction was ended in order.
+    ended: bool,
 }
 
 impl HyperIo {
     pub(super) fn new(
         head: Bytes,
         stream: Upgraded,
-        link: Arc<Link>,
+        link: Option<Arc<Link>>,
         config: Arc<Config>,
         switched: Arc<AtomicBool>,
     ) -> Self {
@@ -46,6 +49,7 @@ impl HyperIo {
             config,
             watchdog: Watchdog::default(),
             switched,
+            ended: false,
         }
     }
 
@@ -60,17 +64,23 @@ impl HyperIo {
 
 impl Drop for HyperIo {
     /// Applications are used to sockets, where what was written before the socket is dropped still arrives. So a tunnel is
-    /// closed in order, by the task of its connection. Any other stream is reset: its response may have been cut.
+    /// closed in order: one of a peer by the task of its connection, and a socket by the system. Any other stream is reset,
+    /// unless it was ended in order: its response may have been cut.
     fn drop(&mut self) {
         let switched = self.is_switched();
-        if let Some(mut stream) = self.stream.take().filter(|_| switched) {
-            self.link.leave(|inbox| {
+        let Some(mut stream) = self.stream.take() else {
+            return;
+        };
+        match &self.link {
+            _ if !switched && !self.ended => stream.abort(),
+            Some(link) if switched => link.leave(|inbox| {
                 inbox.jobs.push(Box::pin(async move {
                     if let Err(error) = stream.close().await {
                         tracing::debug!(%error, "a tunnel failed while it was closed");
                     }
                 }));
-            });
+            }),
+            _ => {}
         }
     }
 }
@@ -121,7 +131,9 @@ impl Write for HyperIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.stream()).poll_close(cx)
+        ready!(Pin::new(self.stream()).poll_close(cx))?;
+        self.ended = true;
+        Poll::Ready(Ok(()))
     }
 }
 

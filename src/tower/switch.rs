@@ -5,7 +5,7 @@
 //! was refused is not used again, as nobody can tell what its client has sent behind the request.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,14 +13,16 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use tower_service::Service;
 
 use crate::{
     body::Body,
-    h1::RequestHead,
+    config::Config,
+    h1::{RequestHead, Version},
     inbound::Inbound,
+    link::Link,
     tower::{BoxError, Caller, io::HyperIo},
     tunnel::Upgraded,
 };
@@ -45,29 +47,57 @@ where
         config,
         ..
     } = inbound;
-    let head = write_head(&head);
+    let link = Some(Arc::clone(&seat.link));
+    let stream = Upgraded::new(hop, Arc::clone(&config), seat);
+    let answer = move |request: http::Request<Incoming>| {
+        let (mut parts, _) = request.into_parts();
+        caller.sign(&mut parts, &text);
+        let mut service = service.clone();
+        async move {
+            poll_fn(|cx| service.poll_ready(cx)).await?;
+            let request = http::Request::from_parts(parts, Body::empty());
+            service.call(request).await
+        }
+    };
+    answer_one(&head, stream, link, config, answer).await;
+}
+
+/// Has `answer` answer the request with `head`, and what of it is still to come on `stream`, by hyper. The stream is of no
+/// use afterwards. `link` is the connection of a peer that it belongs to.
+pub(crate) async fn answer_one<A, F, B, E>(
+    head: &RequestHead,
+    stream: Upgraded,
+    link: Option<Arc<Link>>,
+    config: Arc<Config>,
+    answer: A,
+) where
+    A: Fn(http::Request<Incoming>) -> F,
+    F: Future<Output = Result<http::Response<B>, E>>,
+    B: http_body::Body + 'static,
+    B::Error: Into<BoxError>,
+    E: Into<BoxError>,
+{
+    let head = write_head(head);
     let mut builder = http1::Builder::new();
     builder
-        .keep_alive(false)
         .auto_date_header(false)
         .max_headers(config.limits().fields())
         .max_buf_size(LEAST_BUFFER.max(2 * head.len()));
     let switched = Arc::new(AtomicBool::new(false));
-    let link = Arc::clone(&seat.link);
-    let stream = Upgraded::new(hop, Arc::clone(&config), seat);
     let io = HyperIo::new(head, stream, link, config, Arc::clone(&switched));
-    let answer = service_fn(move |request: http::Request<Incoming>| {
-        let (mut parts, _) = request.into_parts();
-        caller.sign(&mut parts, &text);
-        let mut service = service.clone();
+    let answer = service_fn(move |request| {
+        let answered = answer(request);
         let switched = Arc::clone(&switched);
         async move {
-            poll_fn(|cx| service.poll_ready(cx)).await?;
-            let request = http::Request::from_parts(parts, Body::empty());
-            let response = service.call(request).await?;
+            let mut response = answered.await?;
             let is_switch = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            // Without keep-alive hyper would write the same into a 101, in the place of `Connection: upgrade`.
+            if !is_switch {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
             switched.store(is_switch, Ordering::Release);
-            Ok::<_, S::Error>(response)
+            Ok::<_, E>(response)
         }
     });
     let connection = builder.serve_connection(io, answer);
@@ -82,7 +112,11 @@ where
 /// The bytes of a head again, from what was parsed strictly.
 fn write_head(head: &RequestHead) -> Bytes {
     let mut out = BytesMut::with_capacity(1024);
-    for part in [head.method(), " ", head.target(), " HTTP/1.1\r\n"] {
+    let version = match head.version() {
+        Version::Http10 => " HTTP/1.0\r\n",
+        Version::Http11 => " HTTP/1.1\r\n",
+    };
+    for part in [head.method(), " ", head.target(), version] {
         out.put_slice(part.as_bytes());
     }
     for field in head.fields().iter() {
