@@ -55,9 +55,9 @@
 //!
 //! # Features
 //!
-//! - `tokio`: the proxy over TCP and Unix sockets. Nothing else needs a particular runtime.
+//! - `tokio`: the proxy over TCP and Unix sockets, and any other connections to a server. Nothing else needs a particular runtime.
 //! - `tower`: a service is answered by any `tower_service::Service`, an axum `Router` as it is, and the services of peers
-//!   are such services; with `tokio`, the gateway is one, too. The module `tower` says how.
+//!   are such services; with `tokio`, the gateway is one, too, and can have pages of the application's own. The module `tower` says how.
 //! - `axum`: `tower`, and the caller of a request as an extractor of axum.
 
 #![cfg_attr(

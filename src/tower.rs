@@ -34,7 +34,8 @@
 //!
 //! # The gateway
 //!
-//! With the feature `tokio`, `Gateway::into_service` makes the gateway a `tower` service, to be nested in an application.
+//! With the feature `tokio`, `Gateway::into_service` makes the gateway a `tower` service, to be nested in an application,
+//! and `Gateway::with_own` has one answer what is no route.
 
 mod body;
 mod caller;

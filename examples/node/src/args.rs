@@ -16,10 +16,14 @@ use crate::{
     logging,
 };
 
+mod attach;
+mod listen;
 mod net;
 mod web;
 
 pub(crate) use self::{
+    attach::{AttachArgs, To},
+    listen::ListenArgs,
     net::{NetArgs, PortArgs},
     web::WebArgs,
 };
@@ -56,6 +60,8 @@ Output:
       forward http://IP:PORT -> PEER NAME one service on a port of its own
       relay reservations=… circuits=… …   what it passes on for others, at most
       ready                               all of this works from here on
+      listener NAME, gone NAME            a local program is a service of this node, or no longer
+      attached NAME                       a server is a service of a gateway (`attach`)
   Standard error is the log, with one line for each request.
 
 Exit status:
@@ -153,6 +159,8 @@ The gateway answers these paths; path and query go to the application as they ca
       /p2p/PEER/http/…             as kubo has it, protocol /http
       /p2p/PEER/x/NAME/http/…      as kubo has it, protocol /x/NAME/http
 PEER is a peer id in base58 (12D3…, Qm…) or as a CID in base32 or base36 (k51…).
+With --allow-listen, local programs become services of this node at /http/listen/NAME: see
+`p2p-http attach --help`.
 Browsers that open a page by its path are redirected to the service's host; pages of services that
 have none, for their names, are shown in a sandbox. WebSockets go through.
 
@@ -168,6 +176,7 @@ A failure is answered with a status, a Proxy-Status field and a text that say wh
 Examples:
   p2p-http gateway --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
   curl http://127.0.0.1:8080/http/12D3…/app/
+  p2p-http gateway --allow-listen        then local programs can `p2p-http attach`
   curl --http1.1 -T big.iso http://127.0.0.1:8080/http/12D3…/app/upload")]
     Gateway(GatewayArgs),
 
@@ -182,6 +191,10 @@ Example:
   p2p-http forward --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3… --name app --listen 127.0.0.1:9000
   curl http://127.0.0.1:9000/")]
     Forward(ForwardArgs),
+
+    /// Make a local server a service of a gateway that allows it, without a node of its own
+    #[command(after_long_help = attach::PROTOCOL)]
+    Attach(AttachArgs),
 
     /// Be where peers find each other, without services of its own
     #[command(after_long_help = "\
@@ -317,6 +330,9 @@ pub(crate) struct GatewayArgs {
     pub(crate) web: WebArgs,
 
     #[command(flatten)]
+    pub(crate) listeners: ListenArgs,
+
+    #[command(flatten)]
     pub(crate) port: PortArgs,
 
     #[command(flatten)]
@@ -437,7 +453,12 @@ impl Args {
                 "--identity is of no use to `demo`, which makes new keys for its two nodes"
                     .to_owned(),
             ),
-            Command::Gateway(_) | Command::Meet(_) | Command::Demo(_) => Ok(()),
+            Command::Attach(_) if self.common.identity.is_some() => Err(
+                "--identity is of no use to `attach`, which is no node: the gateway is".to_owned(),
+            ),
+            Command::Gateway(_) | Command::Attach(_) | Command::Meet(_) | Command::Demo(_) => {
+                Ok(())
+            }
         }
     }
 }
@@ -510,6 +531,10 @@ mod tests {
             "gateway --listen [::1]:0 --drain 0 --identity k",
             "gateway --domain example.com --domain p2p.example.org --allow-origin https://a --allow-origin *",
             "--identity k gateway",
+            "gateway --allow-listen --listen-token t --p2p-listen /ip4/127.0.0.1/tcp/0",
+            &format!("gateway --allow-listen --allow {PEER}"),
+            "attach --gateway http://127.0.0.1:8080 --name a --to 127.0.0.1:3000",
+            "attach --gateway 127.0.0.1:8080 --name a --to unix:/run/a --share --token t",
             &format!(
                 "gateway --peer /ip4/127.0.0.1/tcp/1/p2p/{PEER} --peer /dns/h/tcp/1/p2p/{OTHER}"
             ),
@@ -572,6 +597,20 @@ mod tests {
             ("meet --relay-server --relay-seconds 0", "86400"),
             ("demo --check --listen 127.0.0.1:1", "--listen"),
             ("demo --identity k", "new keys"),
+            ("gateway --listen-token t", "--allow-listen"),
+            ("attach --name a --to 127.0.0.1:1", "--gateway"),
+            (
+                "attach --gateway https://a --name a --to 127.0.0.1:1",
+                "TLS",
+            ),
+            (
+                "attach --gateway http://a --name a/b --to 127.0.0.1:1",
+                "a/b",
+            ),
+            (
+                "attach --gateway http://a --name a --to 127.0.0.1:1 --identity k",
+                "no node",
+            ),
             ("gateway --drain 3601", "3600"),
             ("gateway --drain +1", "3600"),
             ("gateway --log http_access=loud", "loud"),

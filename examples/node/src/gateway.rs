@@ -4,14 +4,15 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
 use libp2p::Multiaddr;
-use libp2p_http_proxy::{Gateway, GatewayConfig};
+use libp2p_http_proxy::{ForwardConfig, Gateway, GatewayConfig};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     address::PeerAddress,
-    args::{Common, GatewayArgs, WebArgs},
+    args::{Common, GatewayArgs, ListenArgs, WebArgs},
     identity,
+    listen::{self, Site, Token},
     output::{self, Fact},
     shutdown::{self, Tasks},
     swarm::{Node, Role},
@@ -28,20 +29,71 @@ const BACKLOG: u32 = 4096;
 /// Fails if the identity or the HTTP address cannot be used.
 pub(crate) async fn run(args: GatewayArgs, common: &Common) -> Result<()> {
     let shutdown = shutdown::on_signal()?;
-    let settings = args.net.settings(Role::Client)?;
+    let allow_listen = args.listeners.allow_listen;
+    let role = if allow_listen {
+        Role::Server
+    } else {
+        Role::Client
+    };
+    let settings = args.net.settings(role)?;
     let mut node = Node::new(identity::obtain(common.identity.as_deref())?, &settings)?;
     know_peers(&mut node, args.peers);
+    let token = args.listeners.listen_token.as_deref();
+    let token = token.map(Token::load).transpose()?;
     let (listener, address) = bind(args.listen)?;
-    let gateway = of_node(&mut node, common.drain, &args.web);
+    let mut gateway = of_node(&mut node, common.drain, &args.web);
     let mut tasks = Tasks::new();
+    if allow_listen {
+        let site = services(&mut node, &mut tasks, &args.listeners, &shutdown, common);
+        gateway = gateway.with_own(listen::page(site, token));
+    }
     spawn(&mut tasks, gateway, listener, &shutdown);
-    meet_peers(&mut node, &args.port.p2p_listen, &shutdown).await?;
+    if allow_listen {
+        node.listen_where(&args.port.p2p_listen).await?;
+        node.join(&shutdown).await?;
+    } else {
+        meet_peers(&mut node, &args.port.p2p_listen, &shutdown).await?;
+    }
     output::print(&Fact::Gateway(address));
     output::print(&Fact::Ready);
     node.run_until(shutdown::finish(tasks, &shutdown, common.drain))
         .await??;
     node.close().await;
     Ok(())
+}
+
+/// What the services of local programs need, whose last exchanges are waited for.
+fn services(
+    node: &mut Node,
+    tasks: &mut Tasks,
+    args: &ListenArgs,
+    shutdown: &CancellationToken,
+    common: &Common,
+) -> Site {
+    if args.allowed.is_empty() {
+        tracing::warn!(
+            "any peer that reaches this node may use the services of its listeners; `--allow PEER` names those who may"
+        );
+    }
+    let running = TaskTracker::new();
+    let (asked, all) = (shutdown.clone(), running.clone());
+    tasks.spawn(async move {
+        asked.cancelled().await;
+        all.close();
+        all.wait().await;
+        Ok(())
+    });
+    let mut config = ForwardConfig::default().with_drain_timeout(common.drain);
+    if !args.allowed.is_empty() {
+        config = config.with_allowed_peers(args.allowed.iter().copied());
+    }
+    Site {
+        peer: node.peer(),
+        offers: node.offers(),
+        config,
+        shutdown: shutdown.clone(),
+        tasks: running,
+    }
 }
 
 /// Tells the node where peers are.

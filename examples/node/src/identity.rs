@@ -33,7 +33,7 @@ pub(crate) fn obtain(path: Option<&Path>) -> Result<Keypair> {
 
 fn load(path: &Path, file: File) -> Result<Keypair> {
     let shown = path.display();
-    refuse_readable_by_others(path, &file)?;
+    refuse_readable_by_others("identity", path, &file)?;
     let mut encoded = Vec::new();
     file.take(MAX_FILE_SIZE + 1)
         .read_to_end(&mut encoded)
@@ -51,22 +51,27 @@ fn load(path: &Path, file: File) -> Result<Keypair> {
     })
 }
 
-/// Checked on the opened file, so that it cannot be exchanged between the check and the reading.
+/// Refuses a file with a secret, called `what`, that others can read. Checked on the opened file, so that it cannot be
+/// exchanged between the check and the reading.
+///
+/// # Errors
+///
+/// Others can read it, or it is no file.
 #[cfg(unix)]
-fn refuse_readable_by_others(path: &Path, file: &File) -> Result<()> {
+pub(crate) fn refuse_readable_by_others(what: &str, path: &Path, file: &File) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
 
     let shown = path.display();
     let metadata = file
         .metadata()
-        .with_context(|| format!("cannot examine the identity file {shown}"))?;
+        .with_context(|| format!("cannot examine the {what} file {shown}"))?;
     if !metadata.is_file() {
-        bail!("the identity {shown} is not a regular file; name a file");
+        bail!("the {what} {shown} is not a regular file; name a file");
     }
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         bail!(
-            "other users can use the identity file {shown} (its mode is {mode:04o}); make it yours alone: chmod 600 {shown}"
+            "other users can use the {what} file {shown} (its mode is {mode:04o}); make it yours alone: chmod 600 {shown}"
         );
     }
     Ok(())
@@ -74,7 +79,7 @@ fn refuse_readable_by_others(path: &Path, file: &File) -> Result<()> {
 
 /// Other systems keep access rights apart from the file mode, and new files are the user's own by default.
 #[cfg(not(unix))]
-fn refuse_readable_by_others(_: &Path, _: &File) -> Result<()> {
+pub(crate) fn refuse_readable_by_others(_: &str, _: &Path, _: &File) -> Result<()> {
     Ok(())
 }
 

@@ -11,16 +11,19 @@ use crate::args::{Args, Command};
 
 mod address;
 mod args;
+mod attach;
 mod demo;
 mod forward;
 mod gateway;
 mod identity;
+mod listen;
 mod logging;
 mod meet;
 mod output;
 mod serve;
 mod shutdown;
 mod swarm;
+mod wire;
 
 fn main() -> ExitCode {
     let args = Args::read();
@@ -57,6 +60,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args, &common).await?,
         Command::Gateway(args) => gateway::run(args, &common).await?,
         Command::Forward(args) => forward::run(args, &common).await?,
+        Command::Attach(args) => attach::run(args).await?,
         Command::Meet(args) => meet::run(args, &common).await?,
         Command::Demo(args) => return demo::run(&args, &common).await,
     }

@@ -28,6 +28,11 @@ pub(crate) enum Fact<'a> {
     Forward(SocketAddr, PeerId, &'a ServiceName),
     /// What this node passes on for others, at most.
     Relay(&'a RelayLimits),
+    /// What a local program is the service of this node by now, and what none is any more.
+    Listener(&'a ServiceName),
+    Gone(&'a ServiceName),
+    /// What is a service of a gateway now.
+    Attached(&'a ServiceName),
     /// Where a feature of the demo is.
     Url(&'static str, String),
     /// Everything above works from here on.
@@ -53,6 +58,9 @@ impl fmt::Display for Fact<'_> {
                 limits.bytes,
                 limits.duration.as_secs()
             ),
+            Self::Listener(name) => write!(f, "listener {name}"),
+            Self::Gone(name) => write!(f, "gone {name}"),
+            Self::Attached(name) => write!(f, "attached {name}"),
             Self::Url(feature, url) => write!(f, "url {feature} {url}"),
             Self::Ready => f.write_str("ready"),
         }
@@ -67,6 +75,16 @@ pub(crate) fn print(fact: &Fact<'_>) {
 /// Prints what a node offers, who answers, and where it is on a gateway.
 pub(crate) fn print_service(peer: &PeerId, name: &ServiceName, target: &Target) {
     print(&Fact::Service(name, target));
+    print_host(peer, name);
+}
+
+/// Prints that a local program is a service now, and where it is on a gateway.
+pub(crate) fn print_listener(peer: &PeerId, name: &ServiceName) {
+    print(&Fact::Listener(name));
+    print_host(peer, name);
+}
+
+fn print_host(peer: &PeerId, name: &ServiceName) {
     if let Some(host) = Domain::localhost().host_of(peer, name) {
         print(&Fact::Host(name, &host));
     }
@@ -135,6 +153,9 @@ mod tests {
                 Fact::Forward(http, peer, &name),
                 format!("forward http://127.0.0.1:8080 -> {peer} app\n"),
             ),
+            (Fact::Listener(&name), "listener app\n".into()),
+            (Fact::Gone(&name), "gone app\n".into()),
+            (Fact::Attached(&name), "attached app\n".into()),
             (
                 Fact::Relay(&RelayLimits {
                     reservations: 128,

@@ -5,6 +5,7 @@ mod build;
 mod contacts;
 mod events;
 mod finder;
+mod offers;
 mod reach;
 mod routes;
 mod settings;
@@ -25,15 +26,22 @@ use libp2p::{
     swarm::{ConnectionId, SwarmEvent},
 };
 use libp2p_http_proxy::HttpProxyBehaviour;
-use tokio::time::{self, Interval, MissedTickBehavior};
+use tokio::{
+    sync::mpsc,
+    time::{self, Interval, MissedTickBehavior},
+};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::settings::{Kad, RelayLimits, Role, Settings};
 use self::{
     behaviour::{Behaviour, BehaviourEvent},
     contacts::Contacts,
     finder::Finder,
+    offers::Change,
     reach::Reach,
+};
+pub(crate) use self::{
+    offers::Offers,
+    settings::{Kad, RelayLimits, Role, Settings},
 };
 use crate::{
     logging,
@@ -72,6 +80,8 @@ pub(crate) struct Node {
     /// Whether those through which others find this node are still to hear of it.
     bootstrapping: bool,
     clock: Option<Interval>,
+    changes: mpsc::Receiver<Change>,
+    offers: Offers,
 }
 
 impl Node {
@@ -85,6 +95,7 @@ impl Node {
         for address in &settings.external {
             swarm.add_external_address(address.clone());
         }
+        let (offers, changes) = Offers::new();
         let node = Self {
             swarm,
             listeners: HashMap::new(),
@@ -94,6 +105,8 @@ impl Node {
             is_outside: settings.relay_server.is_some() && settings.external.is_empty(),
             bootstrapping: false,
             clock: settings.has_chores().then(clock),
+            changes,
+            offers,
         };
         output::print(&Fact::Peer(node.peer()));
         Ok(node)
@@ -105,6 +118,11 @@ impl Node {
 
     pub(crate) fn http(&mut self) -> &mut HttpProxyBehaviour {
         &mut self.swarm.behaviour_mut().http
+    }
+
+    /// A handle for tasks that offer services.
+    pub(crate) fn offers(&self) -> Offers {
+        self.offers.clone()
     }
 
     /// Opens a listener. Its addresses are known, and printed, once [`Node::listening`] is through.
@@ -206,6 +224,7 @@ impl Node {
                 done = &mut work => return Ok(done),
                 event = self.swarm.select_next_some() => self.on_event(event)?,
                 () = tick(&mut self.clock) => self.do_chores(),
+                Some(change) = self.changes.recv() => change.make(self.http()),
             }
         }
     }

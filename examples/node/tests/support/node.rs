@@ -32,7 +32,7 @@ pub(crate) struct Node {
     log: watch::Receiver<Vec<String>>,
     args: String,
     /// Kept open: a node whose output nobody reads is another test.
-    _stdout: Lines<BufReader<ChildStdout>>,
+    stdout: Lines<BufReader<ChildStdout>>,
 }
 
 impl Node {
@@ -42,7 +42,12 @@ impl Node {
     }
 
     /// Starts it by a command that runs it.
-    pub(crate) async fn launch(mut command: Command, args: &[&str]) -> Self {
+    pub(crate) async fn launch(command: Command, args: &[&str]) -> Self {
+        Self::launch_until(command, args, "ready").await
+    }
+
+    /// Starts it, and waits for a line.
+    async fn launch_until(mut command: Command, args: &[&str], last: &str) -> Self {
         let mut child = command
             .args(args)
             .env_remove("P2P_HTTP_LOG")
@@ -55,7 +60,7 @@ impl Node {
         let log = collect(child.stderr.take().unwrap());
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut facts: Vec<String> = Vec::new();
-        while facts.last().is_none_or(|line| line != "ready") {
+        while facts.last().is_none_or(|line| line != last) {
             match within("a line of a node", stdout.next_line())
                 .await
                 .unwrap()
@@ -69,7 +74,7 @@ impl Node {
             facts,
             log,
             args: args.join(" "),
-            _stdout: stdout,
+            stdout,
         }
     }
 
@@ -113,6 +118,38 @@ impl Node {
             name,
         ];
         Self::start(&args).await
+    }
+
+    /// `gateway` with services of local programs, which listens for peers on loopback.
+    pub(crate) async fn listening(more: &[&str]) -> Self {
+        let args = [
+            "gateway",
+            "--listen",
+            "127.0.0.1:0",
+            "--allow-listen",
+            "--p2p-listen",
+            TCP,
+        ];
+        Self::start(&[&args, more].concat()).await
+    }
+
+    /// `attach`, once it is attached to this gateway.
+    pub(crate) async fn attach(gateway: &Self, name: &str, to: &str, more: &[&str]) -> Self {
+        let url = gateway.fact("gateway ");
+        let args = ["attach", "--gateway", url, "--name", name, "--to", to];
+        let args = [&args, more].concat();
+        Self::launch_until(Command::new(PROGRAM), &args, &format!("attached {name}")).await
+    }
+
+    /// The next line that it prints.
+    pub(crate) async fn line(&mut self) -> String {
+        let line = within("a line of a node", self.stdout.next_line()).await;
+        line.unwrap().expect("the node runs")
+    }
+
+    /// Waits until it prints this line.
+    pub(crate) async fn until(&mut self, line: &str) {
+        while self.line().await != line {}
     }
 
     /// The first line of a kind, without the kind.

@@ -1,0 +1,272 @@
+//! `p2p-http attach`: how does a local server become a service of a gateway, and stay one?
+
+use std::{io, time::Duration};
+
+use anyhow::{Context, Result};
+use tokio::{
+    io::copy_bidirectional,
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{
+        Error,
+        client::IntoClientRequest as _,
+        handshake::client::Request,
+        http::{HeaderValue, StatusCode, header},
+    },
+};
+use tokio_util::{compat::FuturesAsyncReadCompatExt as _, sync::CancellationToken};
+
+use crate::{
+    args::{AttachArgs, To},
+    listen::Token,
+    output::{self, Fact},
+    shutdown,
+    wire::{self, MuxStream, SUBPROTOCOL, Socket, Streams},
+};
+
+/// How long a gateway may take to answer.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long the goodbye may take at the end.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// The first pause before another try, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// Why there is no connection to the gateway at the moment.
+enum Ended {
+    /// Another try may do.
+    Passing(anyhow::Error),
+    /// No other try will do.
+    Final(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Ended {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Passing(error)
+    }
+}
+
+/// Keeps a server attached until the process is asked to stop.
+///
+/// # Errors
+///
+/// Fails if the token cannot be used, or the gateway does not let this program in.
+pub(crate) async fn run(args: AttachArgs) -> Result<()> {
+    let shutdown = shutdown::on_signal()?;
+    let token = args.token.as_deref().map(Token::load).transpose()?;
+    let request = request(&args, token.as_ref())?;
+    let mut backoff = Backoff::default();
+    loop {
+        let began = Instant::now();
+        let ended = tokio::select! {
+            ended = attach(&args, request.clone(), &shutdown) => ended,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        let error = match ended {
+            Ok(()) => return Ok(()),
+            Err(Ended::Final(error)) => return Err(error),
+            Err(Ended::Passing(error)) => error,
+        };
+        let pause = backoff.pause(began.elapsed(), jitter());
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "not attached; trying again in {:.1} s",
+            pause.as_secs_f32()
+        );
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// The request of the handshake.
+fn request(args: &AttachArgs, token: Option<&Token>) -> Result<Request> {
+    let share = if args.share { "?share=1" } else { "" };
+    let url = format!(
+        "ws://{}/http/listen/{}{share}",
+        args.gateway.authority, args.name
+    );
+    let mut request = url
+        .into_client_request()
+        .context("the gateway cannot be addressed")?;
+    let fields = request.headers_mut();
+    fields.insert(
+        header::SEC_WEBSOCKET_PROTOCOL,
+        HeaderValue::from_static(SUBPROTOCOL),
+    );
+    if let Some(token) = token {
+        let mut value = HeaderValue::try_from(token.authorization())?;
+        value.set_sensitive(true);
+        fields.insert(header::AUTHORIZATION, value);
+    }
+    Ok(request)
+}
+
+/// Attaches, and serves until the gateway has gone, or the process is to stop.
+async fn attach(
+    args: &AttachArgs,
+    request: Request,
+    shutdown: &CancellationToken,
+) -> Result<(), Ended> {
+    let socket = timeout(CONNECT, connect(&args.gateway.address, request)).await;
+    let socket = socket.context("the gateway did not answer in time")??;
+    let mut streams = Streams::taking(Socket::new(socket));
+    output::print(&Fact::Attached(&args.name));
+    loop {
+        let stream = tokio::select! {
+            stream = streams.next() => stream,
+            () = shutdown.cancelled() => {
+                // A gateway that does not listen any more learns it from the end of the process.
+                let _ = timeout(GOODBYE, streams.close()).await;
+                return Ok(());
+            }
+        };
+        match stream.context("the connection to the gateway broke")? {
+            Some(stream) if stream.has_place() => {
+                tokio::spawn(pass(stream, args.to.clone()));
+            }
+            // Dropping it is a reset.
+            Some(_) => tracing::warn!("the gateway opens too many streams"),
+            None => return Err(anyhow::anyhow!("the gateway closed the connection").into()),
+        }
+    }
+}
+
+async fn connect(address: &str, request: Request) -> Result<WebSocketStream<TcpStream>, Ended> {
+    let stream = TcpStream::connect(address).await;
+    let stream = stream.with_context(|| format!("cannot connect to the gateway at {address}"))?;
+    // Many small frames, each of which somebody waits for.
+    stream
+        .set_nodelay(true)
+        .context("cannot set up the connection")?;
+    let is_near = stream.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
+    if !is_near && request.headers().contains_key(header::AUTHORIZATION) {
+        tracing::warn!("the token leaves this machine unencrypted; use a tunnel");
+    }
+    match client_async_with_config(request, stream, Some(wire::config())).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => Err(refused(
+            response.status(),
+            response.body().as_deref().unwrap_or_default(),
+        )),
+        Err(error @ Error::Protocol(_)) => Err(Ended::Final(
+            anyhow::Error::new(error).context(format!("{address} is no gateway")),
+        )),
+        Err(error) => Err(anyhow::Error::new(error)
+            .context("the handshake failed")
+            .into()),
+    }
+}
+
+/// What it means that the gateway answers with a status.
+fn refused(status: StatusCode, body: &[u8]) -> Ended {
+    let said = String::from_utf8_lossy(body);
+    let error = anyhow::anyhow!("the gateway answers {status}: {}", said.trim());
+    match status {
+        StatusCode::BAD_REQUEST
+        | StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::NOT_FOUND
+        | StatusCode::MISDIRECTED_REQUEST => Ended::Final(error),
+        // The name may still be held by a connection that nobody has found dead yet.
+        _ => Ended::Passing(error),
+    }
+}
+
+/// Moves the bytes of a stream to the server and back.
+async fn pass(stream: MuxStream, to: To) {
+    // A stream that is dropped open is reset, which the gateway takes for a server that does not answer.
+    if let Err(error) = pass_to(stream, &to).await {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+async fn pass_to(stream: MuxStream, to: &To) -> io::Result<()> {
+    let mut stream = stream.compat();
+    let cannot = |error: &io::Error| tracing::warn!(%error, "cannot connect to the server");
+    match to {
+        To::Tcp(address) => {
+            let mut server = TcpStream::connect(address).await.inspect_err(cannot)?;
+            server.set_nodelay(true)?;
+            copy_bidirectional(&mut stream, &mut server).await?;
+        }
+        #[cfg(unix)]
+        To::Unix(path) => {
+            let server = tokio::net::UnixStream::connect(path).await;
+            copy_bidirectional(&mut stream, &mut server.inspect_err(cannot)?).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How long to wait before the next try: twice as long as before, with some chance in it, so that the listeners of a gateway
+/// do not all come back in the same moment.
+#[derive(Default)]
+struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// After a try that lasted for `lasted`; `jitter` is between 0 and 1.
+    fn pause(&mut self, lasted: Duration, jitter: f64) -> Duration {
+        let (first, longest) = PAUSES;
+        let full = |failures: u32| longest.min(first.saturating_mul(1 << failures.min(16)));
+        // It did work for a while.
+        if lasted > full(self.failures) + CONNECT {
+            self.failures = 0;
+        }
+        let pause = full(self.failures).mul_f64(0.5 + 0.5 * jitter);
+        self.failures = self.failures.saturating_add(1);
+        pause
+    }
+}
+
+/// Some number between 0 and 1, another one in every process.
+fn jitter() -> f64 {
+    fastrand::f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_begin_anew_after_what_worked() {
+        let mut backoff = Backoff::default();
+        let short = Duration::ZERO;
+        let pauses: Vec<u128> = (0..9)
+            .map(|_| backoff.pause(short, 1.0).as_millis())
+            .collect();
+        assert_eq!(
+            pauses,
+            [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]
+        );
+        assert_eq!(backoff.pause(short, 0.0).as_millis(), 15_000);
+        assert_eq!(backoff.pause(Duration::from_secs(60), 0.0).as_millis(), 125);
+    }
+
+    #[test]
+    fn what_is_worth_another_try() {
+        for (status, again) in [
+            (400, false),
+            (401, false),
+            (403, false),
+            (404, false),
+            (409, true),
+            (502, true),
+            (503, true),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(
+                matches!(refused(status, b""), Ended::Passing(_)),
+                again,
+                "{status}"
+            );
+        }
+    }
+}

@@ -1,0 +1,535 @@
+//! Can a local program be a service of a node without listening anywhere, and only one that may?
+
+use std::{fs, net::SocketAddr, path::Path};
+
+use futures::{SinkExt, StreamExt, future::poll_fn};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    WebSocketStream, accept_async, client_async,
+    tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue},
+};
+use tokio_util::{
+    compat::{FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt},
+    io::{CopyToBytes, SinkWriter, StreamReader},
+};
+
+use support::{
+    data,
+    node::Node,
+    program,
+    wire::{Conn, Message as Http, Server},
+    within,
+};
+
+mod support;
+
+const PROTOCOL: &str = "libp2p-http-listen.1";
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// Asks a gateway for a name; what else the handshake says is `fields`.
+async fn ask(gateway: &Node, target: &str, fields: &[(&'static str, &str)]) -> Result<Socket, u16> {
+    let address = gateway.http("gateway ");
+    let mut request = format!("ws://{address}/http/listen/{target}")
+        .into_client_request()
+        .unwrap();
+    for (name, value) in fields {
+        request
+            .headers_mut()
+            .insert(*name, HeaderValue::from_str(value).unwrap());
+    }
+    let stream = TcpStream::connect(address).await.unwrap();
+    match within("a handshake", client_async(request, stream)).await {
+        Ok((socket, response)) => {
+            assert_eq!(response.headers()["sec-websocket-protocol"], PROTOCOL);
+            Ok(socket)
+        }
+        Err(Error::Http(response)) => Err(response.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+const OFFER: (&str, &str) = ("sec-websocket-protocol", PROTOCOL);
+
+async fn listener(gateway: &Node, target: &str) -> Result<Socket, u16> {
+    ask(gateway, target, &[OFFER]).await
+}
+
+/// Asks until the name is had: it is free a moment after the last listener has gone.
+async fn at_last(gateway: &Node, target: &str) -> Socket {
+    let asking = async {
+        loop {
+            match listener(gateway, target).await {
+                Ok(socket) => return socket,
+                Err(409) => tokio::task::yield_now().await,
+                Err(status) => panic!("{status}"),
+            }
+        }
+    };
+    within("the name to be free", asking).await
+}
+
+/// A listener that answers every request by its own words, in as few lines as they need.
+fn answer_all(socket: Socket, words: &'static str) {
+    let (sink, stream) = socket.split();
+    let bytes = stream.filter_map(async |message| match message {
+        Ok(Message::Binary(bytes)) => Some(Ok(bytes)),
+        Ok(_) => None,
+        Err(error) => Some(Err(std::io::Error::other(error))),
+    });
+    let sink = sink
+        .with(async |bytes| Ok::<_, Error>(Message::Binary(bytes)))
+        .sink_map_err(std::io::Error::other);
+    let io = tokio::io::join(
+        StreamReader::new(Box::pin(bytes)),
+        Box::pin(SinkWriter::new(CopyToBytes::new(sink))),
+    );
+    let config = yamux::Config::default();
+    let mut connection = yamux::Connection::new(io.compat(), config, yamux::Mode::Server);
+    tokio::spawn(async move {
+        while let Some(Ok(stream)) = poll_fn(|cx| connection.poll_next_inbound(cx)).await {
+            tokio::spawn(async move {
+                let service = hyper::service::service_fn(async |_| {
+                    Ok::<_, std::convert::Infallible>(axum::http::Response::new(words.to_owned()))
+                });
+                let io = hyper_util::rt::TokioIo::new(stream.compat());
+                let _ended = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(io, service)
+                    .await;
+            });
+        }
+    });
+}
+
+/// Asks another node for a page of a service of this one.
+async fn get(from: &Node, of: &Node, rest: &str) -> Http {
+    let path = format!("/http/{}/{rest}", of.fact("peer "));
+    Conn::connect(from.http("gateway ")).await.get(&path).await
+}
+
+#[tokio::test]
+async fn a_server_that_is_attached_answers_another_node() {
+    let server = Server::bind().await;
+    let gateway = Node::listening(&[]).await;
+    let to = server.address().to_string();
+    let _attached = Node::attach(&gateway, "app", &to, &[]).await;
+    let other = Node::gateway(&gateway, &[]).await;
+
+    let page = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    let (response, (mut conn, request)) =
+        tokio::join!(get(&other, &gateway, "app/a%2Fb?c"), server.answer(page));
+    assert_eq!((response.status(), response.text().as_str()), (200, "hi"));
+    assert_eq!(request.line, "GET /a%2Fb?c HTTP/1.1");
+    assert_eq!(request.all("X-Libp2p-Peer"), [other.fact("peer ")]);
+
+    // The next request goes over the same connection.
+    let again = async {
+        let request = conn.message().await;
+        conn.send(page).await;
+        request
+    };
+    let (response, request) = tokio::join!(get(&other, &gateway, "app/again"), again);
+    assert_eq!(response.text(), "hi");
+    assert_eq!(request.line, "GET /again HTTP/1.1");
+}
+
+#[tokio::test]
+async fn a_web_socket_goes_through_the_web_socket() {
+    let server = Server::bind().await;
+    let gateway = Node::listening(&[]).await;
+    let _attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
+    let other = Node::gateway(&gateway, &[]).await;
+    let address = other.http("gateway ");
+    let url = format!("ws://{address}/http/{}/app/socket", gateway.fact("peer "));
+    let client = async {
+        let stream = TcpStream::connect(address).await.unwrap();
+        client_async(url, stream).await.unwrap().0
+    };
+    let serve = async {
+        let stream = server.accept().await.into_stream();
+        accept_async(stream).await.unwrap()
+    };
+    let (mut client, mut served) =
+        within("the handshake", async { tokio::join!(client, serve) }).await;
+    for message in [
+        Message::text("hello"),
+        Message::binary(data::bytes(3_000_000)),
+    ] {
+        let (sent, got) = within("a message", async {
+            tokio::join!(client.send(message.clone()), served.next())
+        })
+        .await;
+        sent.unwrap();
+        assert!(got.unwrap().unwrap() == message);
+        let (sent, got) = within("a message", async {
+            tokio::join!(served.send(message.clone()), client.next())
+        })
+        .await;
+        sent.unwrap();
+        assert!(got.unwrap().unwrap() == message);
+    }
+    // The end of one is the end of the other.
+    drop(served);
+    let ended = within("the end", client.next()).await;
+    assert!(
+        matches!(ended, None | Some(Err(_) | Ok(Message::Close(_)))),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test]
+async fn bodies_arrive_whole_and_more_requests_than_streams_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = support::app::start(directory.path()).await;
+    let gateway = Node::listening(&[]).await;
+    let _attached = Node::attach(&gateway, "app", &target, &[]).await;
+    let (length, body) = (5_000_000, data::bytes(5_000_000));
+    let mut hash = data::Hash::default();
+    hash.update(&body);
+    let expected = support::app::receipt(&length.to_string(), length, &hash.finish());
+
+    // To ourselves, which needs no other node.
+    let address = gateway.http("gateway ");
+    let path = format!("/http/{}/app", gateway.fact("peer "));
+    let mut conn = Conn::connect(address).await;
+    let head =
+        format!("POST {path}/sum HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+    conn.send([head.as_bytes(), &body].concat()).await;
+    assert_eq!(conn.message().await.text(), expected);
+    let response = conn.get(&format!("{path}/chunked")).await;
+    assert!(response.body == support::app::pieces().collect::<Vec<_>>().concat());
+
+    let many = (0..400).map(async |number| {
+        let mut conn = Conn::connect(address).await;
+        let response = conn.get(&format!("{path}/say/{number}")).await;
+        assert_eq!(response.text().trim(), format!("/say/{number}"));
+    });
+    within("many requests", futures::future::join_all(many)).await;
+}
+
+#[tokio::test]
+async fn without_the_option_there_is_no_such_page() {
+    let gateway = Node::start(&["gateway", "--listen", "127.0.0.1:0"]).await;
+    assert_eq!(listener(&gateway, "app").await.err(), Some(400));
+    let url = gateway.fact("gateway ");
+    let output = program::command(env!("CARGO_BIN_EXE_p2p-http"))
+        .args([
+            "attach",
+            "--gateway",
+            url,
+            "--name",
+            "app",
+            "--to",
+            "127.0.0.1:1",
+        ])
+        .output();
+    let output = within("the end of attach", output).await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("the gateway answers 400"), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_has_one_listener_and_is_free_when_that_has_gone() {
+    let gateway = Node::listening(&[]).await;
+    let first = listener(&gateway, "app").await.unwrap();
+    assert_eq!(listener(&gateway, "app").await.err(), Some(409));
+    // Whoever wants to share a name cannot share one that somebody has alone.
+    assert_eq!(listener(&gateway, "app?share=1").await.err(), Some(409));
+    let _other = listener(&gateway, "other").await.unwrap();
+    drop(first);
+    let mut second = at_last(&gateway, "app").await;
+    second.close(None).await.unwrap();
+    let _third = at_last(&gateway, "app").await;
+}
+
+#[tokio::test]
+async fn peers_find_a_service_only_while_there_is_a_listener() {
+    let mut gateway = Node::listening(&[]).await;
+    let other = Node::gateway(&gateway, &[]).await;
+    assert_eq!(get(&other, &gateway, "app/").await.status(), 502);
+    answer_all(listener(&gateway, "app").await.unwrap(), "one");
+    assert_eq!(get(&other, &gateway, "app/").await.text(), "one");
+
+    let server = Server::bind().await;
+    let attached = Node::attach(&gateway, "two", &server.target(), &[]).await;
+    gateway.until("listener two").await;
+    attached.kill().await;
+    gateway.until("gone two").await;
+    assert_eq!(get(&other, &gateway, "two/").await.status(), 502);
+    assert_eq!(get(&other, &gateway, "app/").await.text(), "one");
+}
+
+#[tokio::test]
+async fn a_shared_name_has_several_listeners() {
+    let gateway = Node::listening(&[]).await;
+    let one = Server::bind().await;
+    let two = Server::bind().await;
+    let first = Node::attach(&gateway, "app", &one.target(), &["--share"]).await;
+    let _second = Node::attach(&gateway, "app", &two.target(), &["--share"]).await;
+    assert_eq!(listener(&gateway, "app").await.err(), Some(409));
+
+    // Two requests at a time: each has its own.
+    let hi = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    let both = async {
+        let mut held = one.accept().await;
+        let mut other = two.accept().await;
+        for conn in [&mut held, &mut other] {
+            conn.message().await;
+            conn.send(hi).await;
+        }
+    };
+    let (a, b, ()) = within("both", async {
+        tokio::join!(
+            get(&gateway, &gateway, "app/"),
+            get(&gateway, &gateway, "app/"),
+            both
+        )
+    })
+    .await;
+    assert_eq!((a.status(), b.status()), (200, 200));
+
+    // One goes, and the other has all of it.
+    first.kill().await;
+    gateway.logged(&["a listener has gone"]).await;
+    let (response, _) = tokio::join!(get(&gateway, &gateway, "app/"), two.answer(hi));
+    assert_eq!(response.status(), 200);
+}
+
+fn write_token(directory: &Path, token: &str) -> String {
+    let path = directory.join("token");
+    fs::write(&path, format!("{token}\n")).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    path.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn with_a_token_only_those_who_know_it_may() {
+    const TOKEN: &str = "correct-horse-battery-staple";
+    let directory = tempfile::tempdir().unwrap();
+    let file = write_token(directory.path(), TOKEN);
+    let gateway = Node::listening(&["--listen-token", &file]).await;
+    for wrong in [
+        None,
+        Some("Bearer correct-horse-battery-stapl"),
+        Some("Bearer correct-horse-battery-staplex"),
+        Some("Basic correct-horse-battery-staple"),
+        Some("correct-horse-battery-staple"),
+    ] {
+        let mut fields = vec![OFFER];
+        fields.extend(wrong.map(|value| ("authorization", value)));
+        assert_eq!(
+            ask(&gateway, "app", &fields).await.err(),
+            Some(401),
+            "{wrong:?}"
+        );
+    }
+    let bearer = format!("bearer {TOKEN}");
+    let fields = [OFFER, ("authorization", bearer.as_str())];
+    drop(ask(&gateway, "app", &fields).await.unwrap());
+    let offer = format!("{PROTOCOL}, bearer.{TOKEN}");
+    drop(
+        ask(
+            &gateway,
+            "page",
+            &[("sec-websocket-protocol", offer.as_str())],
+        )
+        .await
+        .unwrap(),
+    );
+
+    let server = Server::bind().await;
+    Node::attach(&gateway, "app", &server.target(), &["--token", &file]).await;
+}
+
+#[tokio::test]
+async fn without_a_token_only_programs_of_this_machine_may() {
+    let gateway = Node::listening(&["--allow-origin", "*"]).await;
+    let own = format!("http://{}", gateway.http("gateway "));
+    for (name, value) in [
+        // A page, even of an origin that may use services.
+        ("origin", "https://evil.example"),
+        ("origin", own.as_str()),
+        ("origin", "null"),
+        // What a proxy beside the gateway passes on, a service of a peer included.
+        ("x-forwarded-for", "203.0.113.9"),
+        ("via", "1.1 proxy"),
+        ("x-libp2p-peer", "12D3"),
+        ("forwarded", "for=203.0.113.9"),
+    ] {
+        let status = ask(&gateway, "app", &[OFFER, (name, value)]).await.err();
+        assert_eq!(status, Some(403), "{name}: {value}");
+    }
+    let closed = Node::listening(&[]).await;
+    let foreign = [OFFER, ("origin", "https://evil.example")];
+    assert_eq!(ask(&closed, "app", &foreign).await.err(), Some(403));
+}
+
+#[tokio::test]
+async fn what_is_no_handshake_is_told_what_would_be() {
+    let gateway = Node::listening(&[]).await;
+    let address: SocketAddr = gateway.http("gateway ");
+    let mut conn = Conn::connect(address).await;
+    let response = conn.get("/http/listen/app").await;
+    assert_eq!(response.status(), 426);
+    assert_eq!(response.all("Upgrade"), ["websocket"]);
+    assert!(
+        response.text().contains("p2p-http attach"),
+        "{}",
+        response.text()
+    );
+
+    let mut conn = Conn::connect(address).await;
+    conn.send("POST /http/listen/app HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+        .await;
+    assert_eq!(conn.message().await.status(), 405);
+
+    assert_eq!(
+        ask(&gateway, "app", &[]).await.err(),
+        Some(400),
+        "no subprotocol"
+    );
+    let other = [("sec-websocket-protocol", "libp2p-http-listen.2")];
+    assert_eq!(ask(&gateway, "app", &other).await.err(), Some(400));
+    for target in ["a!b", "app?share=2", "app?name=x"] {
+        assert_eq!(
+            listener(&gateway, target).await.err(),
+            Some(400),
+            "{target}"
+        );
+    }
+    assert_eq!(ask(&gateway, "a/b", &[OFFER]).await.err(), Some(400));
+    // What the gateway has no page for is answered as without any.
+    let response = Conn::connect(address).await.get("/nothing").await;
+    assert_eq!(response.status(), 400);
+    assert!(
+        response.text().contains("/http/PEER/SERVICE/PATH"),
+        "{}",
+        response.text()
+    );
+    assert_eq!(response.all("Proxy-Status").len(), 1);
+}
+
+#[tokio::test]
+async fn a_listener_that_breaks_the_rules_loses_its_name() {
+    // The head of a yamux frame: version, type, flags, stream, length.
+    let opens_a_stream = [0, 1, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0];
+    let gateway = Node::listening(&[]).await;
+    for (message, said) in [
+        (Message::text("hello"), "text message"),
+        (Message::binary(vec![0xff; 12]), ""),
+        (Message::binary(opens_a_stream.to_vec()), "opened a stream"),
+        (
+            Message::binary(vec![0; 1024 * 1024 + 1]),
+            "Message too long",
+        ),
+    ] {
+        let mut socket = at_last(&gateway, "app").await;
+        // The gateway may not even wait for the end of it.
+        let _sent = socket.send(message).await;
+        let end = async { while let Some(Ok(_)) = socket.next().await {} };
+        within("the end of a listener", end).await;
+        gateway.logged(&["a listener has gone", said]).await;
+    }
+    answer_all(at_last(&gateway, "app").await, "still here");
+    assert_eq!(get(&gateway, &gateway, "app/").await.text(), "still here");
+}
+
+#[tokio::test]
+async fn a_response_whose_listener_dies_is_cut_and_never_looks_complete() {
+    for head in [
+        "Content-Length: 10\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "",
+    ] {
+        let server = Server::bind().await;
+        let gateway = Node::listening(&[]).await;
+        let attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
+        let mut client = Conn::connect(gateway.http("gateway ")).await;
+        let path = format!("/http/{}/app/", gateway.fact("peer "));
+        client
+            .send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+            .await;
+        let mut conn = server.accept().await;
+        conn.message().await;
+        conn.send(format!("HTTP/1.1 200 OK\r\n{head}\r\n")).await;
+        let part = if head.contains("chunked") {
+            "4\r\npart\r\n"
+        } else {
+            "part"
+        };
+        conn.send(part).await;
+        let response = client.head().await;
+        assert_eq!(response.status(), 200);
+        client.exactly(4).await;
+        attached.kill().await;
+        let rest = client.rest().await;
+        let whole = rest.as_ref().is_ok_and(|rest| {
+            response.all("Content-Length").is_empty() && rest.ends_with(b"0\r\n\r\n")
+        });
+        assert!(!whole, "{head:?}: {rest:?}");
+    }
+}
+
+#[tokio::test]
+async fn attach_comes_back_after_the_gateway_was_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("node.key");
+    let more = ["--identity", key.to_str().unwrap()];
+    let server = Server::bind().await;
+    let gateway = Node::listening(&more).await;
+    let address = gateway.http("gateway ").to_string();
+    let mut attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
+    gateway.kill().await;
+    attached.logged(&["trying again"]).await;
+
+    let args = [
+        "gateway",
+        "--listen",
+        &address,
+        "--allow-listen",
+        "--p2p-listen",
+        support::node::TCP,
+    ];
+    let gateway = Node::start(&[&args[..], &more[..]].concat()).await;
+    assert_eq!(attached.line().await, "attached app");
+    let page = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nback";
+    let (response, _) = tokio::join!(get(&gateway, &gateway, "app/"), server.answer(page));
+    assert_eq!(response.text(), "back");
+
+    attached.signal("TERM").await;
+    assert_eq!(attached.exit_code().await, Some(0));
+    drop(at_last(&gateway, "app").await);
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_lets_the_last_exchange_end() {
+    let server = Server::bind().await;
+    let mut gateway = Node::listening(&[]).await;
+    let _attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    let path = format!("/http/{}/app/", gateway.fact("peer "));
+    client
+        .send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        .await;
+    let mut conn = server.accept().await;
+    conn.message().await;
+    gateway.signal("TERM").await;
+    gateway.logged(&["running exchanges may finish"]).await;
+    conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast")
+        .await;
+    assert_eq!(client.message().await.text(), "last");
+    assert_eq!(gateway.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_a_502() {
+    let gateway = Node::listening(&[]).await;
+    let free = Server::bind().await.address().to_string();
+    let _attached = Node::attach(&gateway, "app", &free, &[]).await;
+    assert_eq!(get(&gateway, &gateway, "app/").await.status(), 502);
+}
