@@ -47,9 +47,14 @@ async function check(name, module, form) {
   try {
     const started = await module.start(scope);
     const { app, others = {} } = started;
-    const targets = { app: app.target };
-    for (const [name, other] of Object.entries(others)) targets[name] = other.target;
-    nodes = await Nodes.start(scope, targets, started.options);
+    const targets = {};
+    for (const [name, { target }] of Object.entries({ app, ...others })) if (target) targets[name] = target;
+    if (started.join) {
+      nodes = await Nodes.listening(scope, started.options);
+      await nodes.joined('app', started.join);
+    } else {
+      nodes = await Nodes.start(scope, targets, started.options);
+    }
     const test = {
       ...started,
       scope,

@@ -45,7 +45,7 @@ macro_rules! checks {
     };
 }
 
-checks! { allowed apart chat download git hostile login sse video vite worker }
+checks! { allowed apart chat download git hostile listener login sse video vite worker }
 
 #[tokio::test]
 async fn no_check_is_left_out() {

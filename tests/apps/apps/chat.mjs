@@ -2,7 +2,7 @@
 // binary attachments, and connections that are taken up again.
 
 import { load } from '../support/packages.mjs';
-import { html, serve } from '../support/http.mjs';
+import { body, html, serve, text } from '../support/http.mjs';
 
 const PAGE = `<meta charset="utf-8"><title>Chat</title>
 <p id="state">connecting</p><p id="transport"></p><input id="words"><button id="send">Send</button><ul id="said"></ul>
@@ -29,8 +29,12 @@ document.getElementById('send').onclick = () =>
   socket.emit('say', document.getElementById('words').value, new Uint8Array([0, 13, 10, 255]), (told) => add('told ' + told));
 </script>`;
 
-export async function start(scope) {
-  const served = await serve(scope, { 'GET /': (_, response) => html(response, PAGE) });
+export async function start(scope, options) {
+  const routes = {
+    'GET /': (_, response) => html(response, PAGE),
+    'POST /back': async (request, response) => text(response, await body(request)),
+  };
+  const served = await serve(scope, routes, options);
   const { Server } = load('socket.io');
   const io = new Server(served.server);
   scope.defer('socket.io', () => io.close());

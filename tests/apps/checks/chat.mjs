@@ -20,14 +20,14 @@ export async function check({ app, url, user }) {
   const all = [upgraded, socket, polling];
   await upgraded.locator('#transport', { hasText: 'websocket' }).waitFor();
   assert.deepEqual(app.transports().sort(), ['polling', 'websocket', 'websocket']);
-  await say(all, 'before');
+  await converse(all, 'before');
 
   app.cut();
   for (const page of all) await page.getByText('connected 2').waitFor();
-  await say(all, 'after');
+  await converse(all, 'after');
 }
 
-async function visit(user, url) {
+export async function visit(user, url) {
   const page = await (await user()).newPage();
   await page.goto(url);
   await page.getByText('connected 1').waitFor();
@@ -35,7 +35,7 @@ async function visit(user, url) {
 }
 
 // Each says something, and everyone sees it once.
-async function say(pages, when) {
+export async function converse(pages, when) {
   for (const [number, page] of pages.entries()) {
     await page.fill('#words', `${when} ${number}`);
     await page.click('#send');

@@ -3,8 +3,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 
-// Serves `routes`, from 'METHOD /path' to what answers it, until the scope ends. `*` answers whatever nothing else does.
-export async function serve(scope, routes) {
+// Serves `routes`, from 'METHOD /path' to what answers it, until the scope ends. `*` answers whatever nothing else does. One that
+// is not `listening` gets its connections from somebody else, and has no target.
+export async function serve(scope, routes, { listening = true } = {}) {
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://application');
     const route = routes[`${request.method} ${url.pathname}`] ?? routes['*'] ?? notFound;
@@ -20,8 +21,6 @@ export async function serve(scope, routes) {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
   // Cuts every connection, those of WebSockets, too.
   const cut = () => sockets.forEach((socket) => socket.destroy());
   const stop = async () => {
@@ -29,7 +28,10 @@ export async function serve(scope, routes) {
     cut();
     await closed;
   };
-  scope.defer('a server', async () => server.listening && stop());
+  scope.defer('a server', async () => (server.listening ? stop() : cut()));
+  if (!listening) return { server, cut };
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
   return { server, cut, stop, target: `http://127.0.0.1:${server.address().port}` };
 }
 

@@ -1,5 +1,6 @@
 // Where is an application, once it is behind `p2p-http serve`? At a port of its own, at a host of its own, or below a path.
 
+import { join } from 'node:path';
 import { env } from 'node:process';
 
 import { Server } from './program.mjs';
@@ -24,6 +25,8 @@ export class Nodes {
   #gateway;
   #forward;
   #options;
+  // How the origin can be started again at the same addresses.
+  #again;
 
   // `services` maps names to targets; `options` are more options of the nodes that take requests.
   static async start(scope, services, options = []) {
@@ -33,6 +36,31 @@ export class Nodes {
     const named = Object.entries(services).flatMap(([name, target]) => ['--name', name, '--to', target]);
     nodes.#origin = await nodes.#start('serve', '--listen', '/ip4/127.0.0.1/tcp/0', ...named);
     return nodes;
+  }
+
+  // An origin that is a gateway, whose services are local programs without any port.
+  static async listening(scope, options = []) {
+    const nodes = new Nodes();
+    nodes.#scope = scope;
+    nodes.#options = options;
+    const fixed = ['--allow-listen', '--identity', join(await scope.directory(), 'node.key')];
+    const start = (http, peers) => nodes.#start('gateway', '--listen', http, '--p2p-listen', peers, ...fixed, ...options);
+    nodes.#origin = await start('127.0.0.1:0', '/ip4/127.0.0.1/tcp/0');
+    const addresses = [new URL(fact(nodes.#origin, 'gateway ')).host, nodes.#address.replace(/\/p2p\/.*/, '')];
+    nodes.#again = () => start(...addresses);
+    return nodes;
+  }
+
+  // Has `join` make a local program the service `name` of the origin.
+  async joined(name, join) {
+    await join(fact(this.#origin, 'gateway '));
+    await this.#origin.line(new RegExp(`^host ${name} `));
+  }
+
+  // Kills the origin, and starts it again.
+  async restart() {
+    await this.#origin.stop();
+    this.#origin = await this.#again();
   }
 
   get peer() {
