@@ -146,7 +146,7 @@ impl<'a> RequestRewrite<'a> {
     /// Appends this proxy to the `Via` of the request (RFC 9110, section 7.6.3).
     ///
     /// `pseudonym` is a token. It should differ between all proxies that a request may pass, or one of them takes
-    /// itself for another: see [`is_loop`].
+    /// itself for another: see [`is_loop`](super::is_loop).
     #[must_use]
     #[inline]
     pub fn with_via(mut self, pseudonym: &str) -> Self {
