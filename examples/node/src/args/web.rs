@@ -1,5 +1,10 @@
 //! Who may use an HTTP port from within a browser?
 
+#![allow(
+    rustdoc::bare_urls,
+    reason = "these texts are for a terminal, where an address is to be copied"
+)]
+
 use libp2p_http_proxy::{AllowedOrigin, GatewayConfig, route::Domain};
 
 #[derive(Debug, Default, clap::Args)]
