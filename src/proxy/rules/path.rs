@@ -293,6 +293,79 @@ mod tests {
         assert!(all.holds("/a/../b") && all.holds("/%zz"));
     }
 
+    /// Where a server sees a path: resolves escapes so often, takes a backslash for a slash or not, and cuts parameters off
+    /// or not.
+    fn seen(path: &str, layers: usize, backslash: bool, parameters: bool) -> Vec<String> {
+        let mut bytes = path.as_bytes().to_vec();
+        for _ in 0..layers {
+            let mut next = Vec::new();
+            let mut at = 0;
+            while at < bytes.len() {
+                let escape = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+                match escape
+                    .and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok())
+                {
+                    Some(byte) => {
+                        next.push(byte);
+                        at += 3;
+                    }
+                    None => {
+                        next.push(bytes[at]);
+                        at += 1;
+                    }
+                }
+            }
+            bytes = next;
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = if backslash {
+            text.replace('\\', "/")
+        } else {
+            text
+        };
+        let mut stack = Vec::new();
+        for segment in text.split('/') {
+            let segment = match parameters {
+                true => segment.split(';').next().unwrap_or_default(),
+                false => segment,
+            };
+            match segment.trim() {
+                "" | "." => {}
+                ".." => {
+                    stack.pop();
+                }
+                name => stack.push(name.to_owned()),
+            }
+        }
+        stack
+    }
+
+    #[test]
+    fn nobody_sees_a_path_below_a_prefix_outside_of_it() {
+        const PIECES: [&str; 10] = ["/", ".", "..", "%2e", "%2f", "%5c", "\\", "%25", "2e", ";"];
+        let prefix: PathPrefix = "/a".parse().unwrap();
+        let mut held = 0;
+        let mut outside = 0;
+        for number in 0..PIECES.len().pow(4) {
+            let pieces =
+                (0..4).map(|place| PIECES[number / PIECES.len().pow(place) % PIECES.len()]);
+            let path = format!("/a/{}", pieces.collect::<String>());
+            let holds = prefix.holds(&path);
+            held += usize::from(holds);
+            for layers in 0..4 {
+                for (backslash, parameters) in
+                    [(false, false), (false, true), (true, false), (true, true)]
+                {
+                    let stack = seen(&path, layers, backslash, parameters);
+                    let is_inside = stack.first().is_some_and(|first| first == "a");
+                    outside += usize::from(!is_inside);
+                    assert!(is_inside || !holds, "{path} is {stack:?}");
+                }
+            }
+        }
+        assert!(held > 100 && outside > 100, "{held} {outside}");
+    }
+
     #[test]
     fn a_path_of_escapes_is_not_read_for_ever() {
         let prefix: PathPrefix = "/a".parse().unwrap();
