@@ -11,6 +11,7 @@ pub(crate) mod app;
 pub(crate) mod data;
 pub(crate) mod netns;
 pub(crate) mod node;
+pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod wire;
 
