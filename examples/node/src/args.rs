@@ -19,12 +19,14 @@ use crate::{
 mod attach;
 mod listen;
 mod net;
+mod run;
 mod web;
 
 pub(crate) use self::{
     attach::{AttachArgs, To},
     listen::ListenArgs,
-    net::{NetArgs, PortArgs},
+    net::{NetArgs, PortArgs, protocol_name, swarm_key},
+    run::RunArgs,
     web::WebArgs,
 };
 
@@ -50,6 +52,9 @@ Examples:
   The same on a port of its own, for clients that know neither paths nor such hosts:
       p2p-http forward --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3… --name app
 
+  All of it in one process, as a file says, with rules for who may do what:
+      p2p-http run --config node.toml
+
 Output:
   Standard output is for scripts: one fact a line, in forms that do not change.
       peer PEER                           who this node is
@@ -60,6 +65,7 @@ Output:
       forward http://IP:PORT -> PEER NAME one service on a port of its own
       relay reservations=… circuits=… …   what it passes on for others, at most
       ready                               all of this works from here on
+      reloaded                            `run` goes by its changed file from here on
       listener NAME, gone NAME            a local program is a service of this node, or no longer
       attached NAME                       a server is a service of a gateway (`attach`)
   Standard error is the log, with one line for each request.
@@ -205,6 +211,10 @@ what is said.
 Example:
   p2p-http meet --identity meet.key --listen /ip4/0.0.0.0/tcp/4001 --relay-server")]
     Meet(MeetArgs),
+
+    /// Run a node as a file describes it, with rules for who may do what; SIGHUP reads it again
+    #[command(after_long_help = run::HELP)]
+    Run(RunArgs),
 
     /// See it work: two nodes in this process, and a web page that one serves through the other
     #[command(after_long_help = "\
@@ -449,6 +459,7 @@ impl Args {
         match &self.command {
             Command::Serve(args) => args.check(),
             Command::Forward(args) => args.check(),
+            Command::Run(args) => args.check(&self.common),
             Command::Demo(_) if self.common.identity.is_some() => Err(
                 "--identity is of no use to `demo`, which makes new keys for its two nodes"
                     .to_owned(),
@@ -526,6 +537,8 @@ mod tests {
         for line in [
             "demo",
             "demo --check",
+            "run --config node.toml --drain 5",
+            "run --config node.toml --check",
             "demo --listen 127.0.0.1:0 --log debug",
             "gateway",
             "gateway --listen [::1]:0 --drain 0 --identity k",
@@ -597,6 +610,8 @@ mod tests {
             ("meet --relay-server --relay-seconds 0", "86400"),
             ("demo --check --listen 127.0.0.1:1", "--listen"),
             ("demo --identity k", "new keys"),
+            ("run", "--config"),
+            ("run --config node.toml --identity k", "identity = \"FILE\""),
             ("gateway --listen-token t", "--allow-listen"),
             ("attach --name a --to 127.0.0.1:1", "--gateway"),
             (

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     address::PeerAddress,
-    args::{Common, DemoArgs, WebArgs},
+    args::{Common, DemoArgs},
     demo::app::App,
     gateway,
     output::{self, Fact},
@@ -197,12 +197,12 @@ async fn start_gateway(
 
     let (listener, address) = bind(args)?;
     output::print(&Fact::Gateway(address));
-    let all = gateway::of_node(&mut node, common.drain, &WebArgs::default());
+    let all = gateway::of_node(&mut node, common.drain);
     gateway::spawn(tasks, all, listener, shutdown);
 
     let (listener, forward) = gateway::bind((Ipv4Addr::LOCALHOST, 0).into())?;
     output::print(&Fact::Forward(forward, peer, &name));
-    let one = gateway::of_node(&mut node, common.drain, &WebArgs::default());
+    let one = gateway::of_node(&mut node, common.drain);
     let one = one.for_service(peer, name.clone());
     gateway::spawn(tasks, one, listener, shutdown);
 

@@ -3,18 +3,16 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
-use libp2p::Multiaddr;
-use libp2p_http_proxy::{ForwardConfig, Gateway, GatewayConfig};
+use libp2p_http_proxy::{Gateway, GatewayConfig};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     address::PeerAddress,
-    args::{Common, GatewayArgs, ListenArgs, WebArgs},
-    identity,
-    listen::{self, Site, Token},
-    output::{self, Fact},
-    shutdown::{self, Tasks},
+    args::{Common, GatewayArgs},
+    run::operate,
+    setup::{Attach, Listen, Port, Setup},
+    shutdown::Tasks,
     swarm::{Node, Role},
 };
 
@@ -28,72 +26,36 @@ const BACKLOG: u32 = 4096;
 ///
 /// Fails if the identity or the HTTP address cannot be used.
 pub(crate) async fn run(args: GatewayArgs, common: &Common) -> Result<()> {
-    let shutdown = shutdown::on_signal()?;
-    let allow_listen = args.listeners.allow_listen;
-    let role = if allow_listen {
-        Role::Server
+    let listeners = args.listeners;
+    // Who offers services has to be found and reached.
+    let (role, unasked) = if listeners.allow_listen {
+        (Role::Server, Listen::Everywhere)
     } else {
-        Role::Client
+        (Role::Client, Listen::default())
     };
-    let settings = args.net.settings(role)?;
-    let mut node = Node::new(identity::obtain(common.identity.as_deref())?, &settings)?;
-    know_peers(&mut node, args.peers);
-    let token = args.listeners.listen_token.as_deref();
-    let token = token.map(Token::load).transpose()?;
-    let (listener, address) = bind(args.listen)?;
-    let mut gateway = of_node(&mut node, common.drain, &args.web);
-    let mut tasks = Tasks::new();
-    if allow_listen {
-        let site = services(&mut node, &mut tasks, &args.listeners, &shutdown, common);
-        gateway = gateway.with_own(listen::page(site, token));
-    }
-    spawn(&mut tasks, gateway, listener, &shutdown);
-    if allow_listen {
-        node.listen_where(&args.port.p2p_listen).await?;
-        node.join(&shutdown).await?;
-    } else {
-        meet_peers(&mut node, &args.port.p2p_listen, &shutdown).await?;
-    }
-    output::print(&Fact::Gateway(address));
-    output::print(&Fact::Ready);
-    node.run_until(shutdown::finish(tasks, &shutdown, common.drain))
-        .await??;
-    node.close().await;
-    Ok(())
-}
-
-/// What the services of local programs need, whose last exchanges are waited for.
-fn services(
-    node: &mut Node,
-    tasks: &mut Tasks,
-    args: &ListenArgs,
-    shutdown: &CancellationToken,
-    common: &Common,
-) -> Site {
-    if args.allowed.is_empty() {
+    let attach = listeners.allow_listen.then(|| Attach {
+        token: listeners.listen_token,
+        allowed: (!listeners.allowed.is_empty()).then_some(listeners.allowed),
+    });
+    if let Some(Attach { allowed: None, .. }) = &attach {
         tracing::warn!(
             "any peer that reaches this node may use the services of its listeners; `--allow PEER` names those who may"
         );
     }
-    let running = TaskTracker::new();
-    let (asked, all) = (shutdown.clone(), running.clone());
-    tasks.spawn(async move {
-        asked.cancelled().await;
-        all.close();
-        all.wait().await;
-        Ok(())
-    });
-    let mut config = ForwardConfig::default().with_drain_timeout(common.drain);
-    if !args.allowed.is_empty() {
-        config = config.with_allowed_peers(args.allowed.iter().copied());
-    }
-    Site {
-        peer: node.peer(),
-        offers: node.offers(),
-        config,
-        shutdown: shutdown.clone(),
-        tasks: running,
-    }
+    let setup = Setup {
+        identity: common.identity.clone(),
+        network: args.net.settings(role)?,
+        listen: Listen::at(args.port.p2p_listen).unwrap_or(unasked),
+        peers: args.peers,
+        ports: vec![Port {
+            listen: args.listen,
+            only: None,
+            rules: args.web.rules(),
+            attach,
+        }],
+        ..Setup::default()
+    };
+    operate(setup, common).await
 }
 
 /// Tells the node where peers are.
@@ -103,27 +65,10 @@ pub(crate) fn know_peers(node: &mut Node, peers: Vec<PeerAddress>) {
     }
 }
 
-/// Listens for peers where that was asked for, and gets in touch with the network.
-///
-/// # Errors
-///
-/// Fails if an address cannot be used.
-pub(crate) async fn meet_peers(
-    node: &mut Node,
-    listen: &[Multiaddr],
-    shutdown: &CancellationToken,
-) -> Result<()> {
-    for address in listen {
-        node.listen(address)?;
-    }
-    node.listening().await?;
-    node.join(shutdown).await
-}
-
 /// A gateway that sends its requests through this node.
-pub(crate) fn of_node(node: &mut Node, drain: Duration, web: &WebArgs) -> Gateway {
+pub(crate) fn of_node(node: &mut Node, drain: Duration) -> Gateway {
     let peer = node.peer();
-    let config = web.apply(GatewayConfig::default().with_drain_timeout(drain));
+    let config = GatewayConfig::default().with_drain_timeout(drain);
     Gateway::new(node.http().client(), peer, config)
 }
 
@@ -134,7 +79,7 @@ pub(crate) fn of_node(node: &mut Node, drain: Duration, web: &WebArgs) -> Gatewa
 /// Fails if the address is taken or not one of this machine.
 pub(crate) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     let listener = listen(address).with_context(|| {
-        format!("cannot listen on {address} for HTTP; choose another with --listen (port 0 lets the system choose)")
+        format!("cannot listen on {address} for HTTP; choose another address or port (0 lets the system choose)")
     })?;
     let address = listener
         .local_addr()

@@ -12,6 +12,7 @@ use crate::args::{Args, Command};
 mod address;
 mod args;
 mod attach;
+mod config;
 mod demo;
 mod forward;
 mod gateway;
@@ -20,7 +21,10 @@ mod listen;
 mod logging;
 mod meet;
 mod output;
+mod run;
+mod running;
 mod serve;
+mod setup;
 mod shutdown;
 mod swarm;
 mod wire;
@@ -57,6 +61,7 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     let Args { command, common } = args;
     match command {
+        Command::Run(args) => run::run(&args, &common).await?,
         Command::Serve(args) => serve::run(args, &common).await?,
         Command::Gateway(args) => gateway::run(args, &common).await?,
         Command::Forward(args) => forward::run(args, &common).await?,

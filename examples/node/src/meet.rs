@@ -4,10 +4,8 @@ use anyhow::Result;
 
 use crate::{
     args::{Common, MeetArgs},
-    identity,
-    output::{self, Fact},
-    shutdown,
-    swarm::Node,
+    run::operate,
+    setup::{Listen, Setup},
 };
 
 /// Is a meeting point until the process is asked to stop.
@@ -16,16 +14,11 @@ use crate::{
 ///
 /// Fails if the identity cannot be used, or the node cannot listen.
 pub(crate) async fn run(args: MeetArgs, common: &Common) -> Result<()> {
-    let shutdown = shutdown::on_signal()?;
-    let settings = args.net.meeting_point()?;
-    let mut node = Node::new(identity::obtain(common.identity.as_deref())?, &settings)?;
-    node.listen_where(&args.listen).await?;
-    if let Some(limits) = &settings.relay_server {
-        output::print(&Fact::Relay(limits));
-    }
-    node.join(&shutdown).await?;
-    output::print(&Fact::Ready);
-    node.run_until(shutdown.cancelled()).await?;
-    node.close().await;
-    Ok(())
+    let setup = Setup {
+        identity: common.identity.clone(),
+        network: args.net.meeting_point()?,
+        listen: Listen::at(args.listen).unwrap_or(Listen::Everywhere),
+        ..Setup::default()
+    };
+    operate(setup, common).await
 }

@@ -37,6 +37,8 @@ pub(crate) enum Fact<'a> {
     Url(&'static str, String),
     /// Everything above works from here on.
     Ready,
+    /// The configuration was read again, and holds from here on.
+    Reloaded,
 }
 
 impl fmt::Display for Fact<'_> {
@@ -63,6 +65,7 @@ impl fmt::Display for Fact<'_> {
             Self::Attached(name) => write!(f, "attached {name}"),
             Self::Url(feature, url) => write!(f, "url {feature} {url}"),
             Self::Ready => f.write_str("ready"),
+            Self::Reloaded => f.write_str("reloaded"),
         }
     }
 }
@@ -170,6 +173,7 @@ mod tests {
                 "url page http://a/\n".into(),
             ),
             (Fact::Ready, "ready\n".into()),
+            (Fact::Reloaded, "reloaded\n".into()),
         ] {
             let mut out = Vec::new();
             write_line(&mut out, &fact).unwrap();

@@ -37,6 +37,15 @@ pub(crate) fn on_signal() -> Result<CancellationToken> {
     Ok(token)
 }
 
+/// Every SIGHUP from now on, as daemons are told to read their configuration again. Systems without it have none.
+///
+/// # Errors
+///
+/// Fails if the system does not let the process handle signals.
+pub(crate) fn on_hangup() -> Result<Hangups> {
+    Hangups::new().context("cannot handle SIGHUP")
+}
+
 /// Waits until every task is done, for little more than `limit` after the token was cancelled.
 ///
 /// # Errors
@@ -67,8 +76,40 @@ async fn join(tasks: &mut Tasks) -> Result<()> {
     Ok(())
 }
 
-fn broken_task(error: JoinError) -> anyhow::Error {
+pub(crate) fn broken_task(error: JoinError) -> anyhow::Error {
     anyhow::Error::new(error).context("a server of this node broke down; please report this")
+}
+
+#[cfg(unix)]
+pub(crate) struct Hangups(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    pub(crate) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) struct Hangups;
+
+#[cfg(not(unix))]
+impl Hangups {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) async fn next(&mut self) {
+        std::future::pending().await
+    }
 }
 
 #[cfg(unix)]

@@ -48,15 +48,6 @@ use crate::{
     output::{self, Fact},
 };
 
-/// Where to listen when nothing is said: every interface, both transports, ports chosen by the system. IPv4 comes first:
-/// a machine without IPv6 is normal, one without IPv4 is not.
-const EVERYWHERE: [&str; 4] = [
-    "/ip4/0.0.0.0/tcp/0",
-    "/ip4/0.0.0.0/udp/0/quic-v1",
-    "/ip6/::/tcp/0",
-    "/ip6/::/udp/0/quic-v1",
-];
-
 /// How long closing the connections may take at exit; after this the peers find out by themselves.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -130,43 +121,18 @@ impl Node {
     /// # Errors
     ///
     /// Fails if the address is taken, is not one of this machine, or has no transport.
-    pub(crate) fn listen(&mut self, address: &Multiaddr) -> Result<()> {
+    pub(crate) fn listen(&mut self, address: &Multiaddr) -> Result<ListenerId> {
         let listener = self.swarm.listen_on(address.clone()).with_context(|| {
             format!("cannot listen on {address}; choose another address or port (0 lets the system choose)")
         })?;
         self.listeners.insert(listener, false);
-        Ok(())
+        Ok(listener)
     }
 
-    /// Listens where asked, all of it; else everywhere, as far as this machine can.
-    ///
-    /// # Errors
-    ///
-    /// Fails if an address that was asked for cannot be used, or none can.
-    pub(crate) async fn listen_where(&mut self, asked: &[Multiaddr]) -> Result<()> {
-        for address in asked {
-            self.listen(address)?;
-        }
-        if asked.is_empty() {
-            self.listen_everywhere()?;
-        }
-        self.listening().await?;
-        Ok(())
-    }
-
-    fn listen_everywhere(&mut self) -> Result<()> {
-        let mut failures = Vec::new();
-        for address in EVERYWHERE {
-            let address = address.parse().context("a default address is wrong")?;
-            if let Err(error) = self.listen(&address) {
-                tracing::debug!("{error:#}");
-                failures.push(format!("{error:#}"));
-            }
-        }
-        if failures.len() == EVERYWHERE.len() {
-            bail!("no address to listen on: {}", failures.join("; "));
-        }
-        Ok(())
+    /// Closes a listener. Connections that came through it stay.
+    pub(crate) fn unlisten(&mut self, listener: ListenerId) {
+        // Closed by itself, it is no longer there.
+        self.swarm.remove_listener(listener);
     }
 
     /// Waits until every listener has told its addresses, and returns them all.
@@ -346,6 +312,9 @@ impl Node {
                 tracing::warn!(error, "a relay does not listen for this node");
             }
             return Ok(());
+        }
+        for address in addresses {
+            tracing::info!(%address, "no longer listening");
         }
         if let Err(error) = reason {
             tracing::error!(?addresses, %error, "a listener closed");

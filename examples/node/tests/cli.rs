@@ -53,6 +53,7 @@ fn help_shows_whole_examples_of_every_command() {
         (&["serve", "--help"], "p2p-http serve --name app --to"),
         (&["gateway", "--help"], "p2p-http gateway --peer"),
         (&["forward", "--help"], "p2p-http forward --peer"),
+        (&["run", "--help"], "p2p-http run --config node.toml"),
         (&["meet", "--help"], "p2p-http meet --identity"),
         (&["demo", "--help"], "p2p-http demo --check"),
     ] {

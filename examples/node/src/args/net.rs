@@ -1,6 +1,10 @@
 //! How are peers found and reached whose addresses nobody has told?
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use libp2p::{Multiaddr, StreamProtocol, kad, pnet::PreSharedKey};
@@ -178,7 +182,8 @@ impl NetArgs {
             autonat: self.autonat,
             upnp: self.upnp,
             external: self.external.clone(),
-            swarm_key: self.swarm_key()?,
+            swarm_key: self.swarm_key.as_deref().map(swarm_key).transpose()?,
+            ..Settings::default()
         })
     }
 
@@ -206,21 +211,6 @@ impl NetArgs {
             role,
         }
     }
-
-    fn swarm_key(&self) -> Result<Option<PreSharedKey>> {
-        let Some(path) = &self.swarm_key else {
-            return Ok(None);
-        };
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("cannot read the key of the network, {}", path.display()))?;
-        let key = text.parse().with_context(|| {
-            format!(
-                "{} is no key of a network: it has three lines, /key/swarm/psk/1.0.0/, /base16/ and 64 hexadecimal digits",
-                path.display()
-            )
-        })?;
-        Ok(Some(key))
-    }
 }
 
 impl RelayArgs {
@@ -234,7 +224,28 @@ impl RelayArgs {
     }
 }
 
-fn protocol_name(text: &str) -> Result<StreamProtocol, String> {
+/// The key of a private network, in a file.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, or holds something else.
+pub(crate) fn swarm_key(path: &Path) -> Result<PreSharedKey> {
+    let shown = path.display();
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the key of the network, {shown}"))?;
+    text.parse().with_context(|| {
+        format!(
+            "{shown} is no key of a network: it has three lines, /key/swarm/psk/1.0.0/, /base16/ and 64 hexadecimal digits"
+        )
+    })
+}
+
+/// The name of a protocol.
+///
+/// # Errors
+///
+/// Says what it lacks.
+pub(crate) fn protocol_name(text: &str) -> Result<StreamProtocol, String> {
     StreamProtocol::try_from_owned(text.to_owned())
         .map_err(|_| "a protocol name begins with a slash, as in /example/kad/1.0.0".to_owned())
 }

@@ -5,7 +5,7 @@
     reason = "these texts are for a terminal, where an address is to be copied"
 )]
 
-use libp2p_http_proxy::{AllowedOrigin, GatewayConfig, route::Domain};
+use libp2p_http_proxy::{AllowedOrigin, GatewayRules, route::Domain};
 
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct WebArgs {
@@ -31,13 +31,10 @@ pub(crate) struct WebArgs {
 }
 
 impl WebArgs {
-    pub(crate) fn apply(&self, mut config: GatewayConfig) -> GatewayConfig {
-        for domain in &self.domains {
-            config = config.with_domain(domain.clone());
-        }
-        for origin in &self.origins {
-            config = config.with_allowed_origin(origin.clone());
-        }
-        config
+    pub(crate) fn rules(&self) -> GatewayRules {
+        let domains = self.domains.iter().cloned();
+        let rules = domains.fold(GatewayRules::default(), GatewayRules::with_domain);
+        let origins = self.origins.iter().cloned();
+        origins.fold(rules, GatewayRules::with_allowed_origin)
     }
 }

@@ -13,7 +13,7 @@ use libp2p::{
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
     upnp,
 };
-use libp2p_http_proxy::{Config, HttpProxyBehaviour};
+use libp2p_http_proxy::HttpProxyBehaviour;
 
 use super::settings::{Kad, RelayLimits, Role, Settings};
 
@@ -62,7 +62,10 @@ impl Behaviour {
             .with_max_pending_incoming(Some(MAX_PENDING_INCOMING))
             .with_max_established_incoming(Some(MAX_ESTABLISHED_INCOMING))
             .with_max_established_per_peer(Some(MAX_ESTABLISHED_PER_PEER));
-        let http = Config::default().with_peer_lookup(settings.finds_peers());
+        let http = settings
+            .limits
+            .config()
+            .with_peer_lookup(settings.finds_peers());
         let identify = identify::Config::new("/p2p-http/1".to_owned(), keypair.public())
             .with_agent_version(concat!("p2p-http/", env!("CARGO_PKG_VERSION")).to_owned())
             // A reservation at a relay comes late, and others have to learn of it.

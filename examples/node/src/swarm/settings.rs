@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use libp2p::{Multiaddr, StreamProtocol, pnet::PreSharedKey};
 
-use crate::address::PeerAddress;
+use crate::{address::PeerAddress, config::Limits};
 
 /// What the node does besides dialling the addresses that it is told. By default nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Settings {
+    pub(crate) limits: Limits,
     pub(crate) kad: Option<Kad>,
     /// Relays that are to pass connections on to this node.
     pub(crate) relays: Vec<PeerAddress>,
@@ -24,7 +25,7 @@ pub(crate) struct Settings {
 }
 
 /// How the node takes part in a distributed hash table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Kad {
     pub(crate) protocol: StreamProtocol,
     /// Peers through which all others are found.

@@ -1,0 +1,307 @@
+//! What runs at the moment, and how does it become what another description says, without dropping an exchange?
+
+mod ports;
+
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Error, Result, bail};
+use libp2p::{Multiaddr, core::transport::ListenerId};
+use libp2p_http_proxy::{
+    Forward, ForwardConfig, ForwardRules, Requests, Rules, ServiceName, Target,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::ports::{Around, Bound, Ports};
+use crate::{
+    gateway, output,
+    setup::{Listen, Port, Service, Setup},
+    shutdown::{self, Tasks},
+    swarm::Node,
+};
+
+/// Where to listen when nothing is said: every interface, both transports, ports chosen by the system. IPv4 comes first:
+/// a machine without IPv6 is normal, one without IPv4 is not.
+const EVERYWHERE: [&str; 4] = [
+    "/ip4/0.0.0.0/tcp/0",
+    "/ip4/0.0.0.0/udp/0/quic-v1",
+    "/ip6/::/tcp/0",
+    "/ip6/::/udp/0/quic-v1",
+];
+
+/// A node at work.
+pub(crate) struct Running {
+    /// What it does.
+    setup: Setup,
+    listeners: Vec<(Multiaddr, ListenerId)>,
+    services: HashMap<ServiceName, (Target, Rules<ForwardRules>)>,
+    ports: Ports,
+    tasks: Tasks,
+    shutdown: CancellationToken,
+    /// How long running exchanges have after the shutdown began.
+    drain: Duration,
+}
+
+/// What can fail of a change, done in advance.
+struct Opened {
+    listeners: Vec<(Multiaddr, ListenerId)>,
+    ports: Vec<Option<Bound>>,
+    /// The requests to names that were not offered before.
+    services: HashMap<ServiceName, Requests>,
+}
+
+/// What a change brought, to be told.
+struct News {
+    services: Vec<Service>,
+    ports: Vec<(SocketAddr, Port)>,
+}
+
+impl Running {
+    /// Begins what is described, and prints it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if an address cannot be listened on.
+    pub(crate) async fn start(
+        node: &mut Node,
+        setup: Setup,
+        shutdown: CancellationToken,
+        drain: Duration,
+    ) -> Result<Self> {
+        let mut running = Self {
+            setup: Setup {
+                identity: setup.identity.clone(),
+                network: setup.network.clone(),
+                swarm_key: setup.swarm_key.clone(),
+                ..Setup::default()
+            },
+            listeners: Vec::new(),
+            services: HashMap::new(),
+            ports: Ports::default(),
+            tasks: Tasks::new(),
+            shutdown,
+            drain,
+        };
+        let news = running.apply(node, setup)?;
+        node.listening().await?;
+        news.print(node);
+        Ok(running)
+    }
+
+    /// Becomes what is described, or stays as it is. Exchanges that run go on.
+    ///
+    /// # Errors
+    ///
+    /// Fails, and changes nothing, if an address cannot be listened on or something cannot be changed at all.
+    pub(crate) async fn change(&mut self, node: &mut Node, setup: Setup) -> Result<()> {
+        if setup.identity != self.setup.identity {
+            bail!("another identity makes another node: restart for it, or put the old one back");
+        }
+        if setup.network.limits != self.setup.network.limits {
+            bail!(
+                "[limits] are set at the start: restart for other ones, or put the old ones back"
+            );
+        }
+        if (&setup.network, &setup.swarm_key) != (&self.setup.network, &self.setup.swarm_key) {
+            bail!("[network] is set at the start: restart for another, or put the old one back");
+        }
+        let news = self.apply(node, setup)?;
+        if let Err(error) = node.listening().await {
+            tracing::error!("{error:#}");
+        }
+        news.print(node);
+        Ok(())
+    }
+
+    fn apply(&mut self, node: &mut Node, setup: Setup) -> Result<News> {
+        let opened = self.open(node, &setup)?;
+        self.set_peers(node, &setup);
+        self.set_listeners(node, &setup.listen, opened.listeners);
+        let services = self.set_services(node, &setup.services, opened.services);
+        let around = Around {
+            node,
+            tasks: &mut self.tasks,
+            limits: setup.network.limits.gateway(),
+            shutdown: &self.shutdown,
+            drain: self.drain,
+        };
+        let ports = self.ports.set(&setup.ports, opened.ports, around);
+        self.setup = setup;
+        Ok(News { services, ports })
+    }
+
+    /// Cancelled when the process is asked to stop.
+    pub(crate) fn shutdown(&self) -> CancellationToken {
+        self.shutdown.clone()
+    }
+
+    /// Waits until something ends by an error. Services and ports that were closed end without one.
+    pub(crate) async fn failed(&mut self) -> Error {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(error))) => return error,
+                Some(Err(error)) => return shutdown::broken_task(error),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// What has to end before the process does.
+    pub(crate) fn into_tasks(self) -> Tasks {
+        self.tasks
+    }
+
+    /// Opens what a description has beyond what is open, or nothing.
+    fn open(&self, node: &mut Node, setup: &Setup) -> Result<Opened> {
+        let mut opened = Opened {
+            listeners: Vec::new(),
+            ports: self.ports.open(&setup.ports)?,
+            // Removed again if they are dropped.
+            services: self.open_services(node, &setup.services)?,
+        };
+        match self.open_listeners(node, &setup.listen, &mut opened.listeners) {
+            Ok(()) => Ok(opened),
+            Err(error) => {
+                for (_, listener) in opened.listeners {
+                    node.unlisten(listener);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn open_services(
+        &self,
+        node: &mut Node,
+        services: &[Service],
+    ) -> Result<HashMap<ServiceName, Requests>> {
+        let is_new = |service: &&Service| !self.services.contains_key(&service.name);
+        let names = services.iter().filter(is_new).map(|service| &service.name);
+        let opened = names.map(|name| {
+            let requests = node.http().accept(name.clone()).with_context(|| {
+                format!("cannot offer the service {name}, which a program is attached as")
+            })?;
+            Ok((name.clone(), requests))
+        });
+        opened.collect()
+    }
+
+    /// Listens where asked, all of it; or everywhere, as far as this machine can.
+    fn open_listeners(
+        &self,
+        node: &mut Node,
+        listen: &Listen,
+        opened: &mut Vec<(Multiaddr, ListenerId)>,
+    ) -> Result<()> {
+        let mut failures = Vec::new();
+        for address in addresses(listen)? {
+            let is_open = |(open, _): &(Multiaddr, _)| *open == address;
+            if self.listeners.iter().any(is_open) {
+                continue;
+            }
+            match node.listen(&address) {
+                Ok(listener) => opened.push((address, listener)),
+                Err(error) if *listen == Listen::Everywhere => {
+                    tracing::debug!("{error:#}");
+                    failures.push(format!("{error:#}"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if failures.len() == EVERYWHERE.len() {
+            bail!("no address to listen on: {}", failures.join("; "));
+        }
+        Ok(())
+    }
+
+    fn set_listeners(
+        &mut self,
+        node: &mut Node,
+        listen: &Listen,
+        opened: Vec<(Multiaddr, ListenerId)>,
+    ) {
+        let wanted = addresses(listen).unwrap_or_default();
+        self.listeners.retain(|(address, listener)| {
+            let stays = wanted.contains(address);
+            if !stays {
+                node.unlisten(*listener);
+            }
+            stays
+        });
+        self.listeners.extend(opened);
+    }
+
+    fn set_peers(&self, node: &mut Node, setup: &Setup) {
+        for gone in &self.setup.peers {
+            if !setup.peers.contains(gone) {
+                node.http().remove_peer_address(gone.peer, &gone.address);
+            }
+        }
+        gateway::know_peers(node, setup.peers.clone());
+    }
+
+    /// Returns the services that are new, or answered by another server.
+    fn set_services(
+        &mut self,
+        node: &mut Node,
+        services: &[Service],
+        mut opened: HashMap<ServiceName, Requests>,
+    ) -> Vec<Service> {
+        let names = services.iter().map(|service| &service.name);
+        let names: Vec<_> = names.collect();
+        self.services.retain(|name, _| {
+            let stays = names.contains(&name);
+            if !stays {
+                node.http().remove_service(name);
+            }
+            stays
+        });
+        let mut new = Vec::new();
+        for service in services {
+            if let Some((target, rules)) = self.services.get(&service.name)
+                && *target == service.target
+            {
+                rules.set(service.rules.clone());
+                continue;
+            }
+            let requests = match opened.remove(&service.name) {
+                Some(requests) => requests,
+                None => node.http().replace_service(service.name.clone()),
+            };
+            let config = ForwardConfig::default()
+                .with_rules(service.rules.clone())
+                .with_drain_timeout(self.drain);
+            let forward = Forward::new(service.target.clone(), node.peer(), config);
+            let running = (service.target.clone(), forward.rules());
+            self.services.insert(service.name.clone(), running);
+            let asked = self.shutdown.clone().cancelled_owned();
+            self.tasks.spawn(async move {
+                forward.serve(requests, asked).await;
+                Ok(())
+            });
+            new.push(service.clone());
+        }
+        new
+    }
+}
+
+impl News {
+    fn print(&self, node: &Node) {
+        for Service { name, target, .. } in &self.services {
+            output::print_service(&node.peer(), name, target);
+        }
+        for (address, port) in &self.ports {
+            ports::print(*address, port);
+        }
+    }
+}
+
+fn addresses(listen: &Listen) -> Result<Vec<Multiaddr>> {
+    match listen {
+        Listen::At(addresses) => Ok(addresses.clone()),
+        Listen::Everywhere => EVERYWHERE
+            .iter()
+            .map(|address| address.parse().context("a default address is wrong"))
+            .collect(),
+    }
+}

@@ -1,0 +1,218 @@
+//! Which ports for HTTP clients are open, and how do they become others?
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Result};
+use libp2p_http_proxy::{ForwardConfig, Gateway, GatewayConfig, GatewayRules, Rules};
+use tokio::{net::TcpListener, time::sleep};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    gateway,
+    listen::{self, Site, Token},
+    output::{self, Fact},
+    setup::{Attach, Port},
+    shutdown::Tasks,
+    swarm::Node,
+};
+
+/// The ports that are open.
+#[derive(Default)]
+pub(super) struct Ports(Vec<OpenPort>);
+
+/// A port with what answers there.
+struct OpenPort {
+    port: Port,
+    address: SocketAddr,
+    /// The same as the one that is served, so that another gateway can go on with it.
+    spare: std::net::TcpListener,
+    rules: Rules<GatewayRules>,
+    /// Ends it while the node goes on.
+    stop: CancellationToken,
+}
+
+/// A port that was opened, or taken over, and does not serve yet.
+pub(super) struct Bound {
+    listener: TcpListener,
+    spare: std::net::TcpListener,
+    address: SocketAddr,
+    /// What programs have to know to become services.
+    token: Option<Token>,
+}
+
+/// What a port needs of the node around it.
+pub(super) struct Around<'a> {
+    pub(super) node: &'a mut Node,
+    pub(super) tasks: &'a mut Tasks,
+    /// The limits of a gateway.
+    pub(super) limits: GatewayConfig,
+    pub(super) shutdown: &'a CancellationToken,
+    pub(super) drain: Duration,
+}
+
+impl OpenPort {
+    /// Whether another port differs from it in nothing but rules.
+    fn leads_to_same(&self, other: &Port) -> bool {
+        let Port { only, attach, .. } = &self.port;
+        self.is_at(other.listen) && (only, attach) == (&other.only, &other.attach)
+    }
+
+    /// Whether it is what was asked for, by the port that was asked for or the one that the system chose.
+    fn is_at(&self, listen: SocketAddr) -> bool {
+        [self.port.listen, self.address].contains(&listen)
+    }
+}
+
+impl Ports {
+    /// Opens what is not open yet: one for each of `wanted`, or `None` where there is one that leads to the same.
+    ///
+    /// # Errors
+    ///
+    /// Fails if an address is taken or not one of this machine. Then nothing has changed.
+    pub(super) fn open(&self, wanted: &[Port]) -> Result<Vec<Option<Bound>>> {
+        let mut free: Vec<_> = self.0.iter().collect();
+        let bound = wanted.iter().map(|port| {
+            if let Some(same) = free.iter().position(|open| open.leads_to_same(port)) {
+                free.swap_remove(same);
+                return Ok(None);
+            }
+            let taken = self.0.iter().find(|open| open.is_at(port.listen));
+            match taken.filter(|_| port.listen.port() != 0) {
+                // A gateway becomes a forwarded port, say: no client is to find it closed.
+                Some(open) => Bound::new(port, open.spare.try_clone()).map(Some),
+                None => {
+                    let (listener, _) = gateway::bind(port.listen)?;
+                    Bound::new(port, listener.into_std()).map(Some)
+                }
+            }
+        });
+        bound.collect()
+    }
+
+    /// Serves `wanted` and nothing else, with what [`open`](Self::open) gave for it. Returns what is to be told.
+    pub(super) fn set(
+        &mut self,
+        wanted: &[Port],
+        bound: Vec<Option<Bound>>,
+        mut around: Around<'_>,
+    ) -> Vec<(SocketAddr, Port)> {
+        let mut before = std::mem::take(&mut self.0);
+        let mut new = Vec::new();
+        for (port, bound) in wanted.iter().zip(bound) {
+            if let Some(bound) = bound {
+                new.push((bound.address, port.clone()));
+                self.0.push(around.serve(port.clone(), bound));
+            } else if let Some(same) = before.iter().position(|open| open.leads_to_same(port)) {
+                let mut open = before.swap_remove(same);
+                open.rules.set(port.rules.clone());
+                open.port = port.clone();
+                self.0.push(open);
+            }
+        }
+        for gone in before {
+            gone.stop.cancel();
+        }
+        new
+    }
+}
+
+impl Bound {
+    fn new(port: &Port, spare: std::io::Result<std::net::TcpListener>) -> Result<Self> {
+        let token = port
+            .attach
+            .as_ref()
+            .and_then(|attach| attach.token.as_deref());
+        let token = token.map(Token::load).transpose()?;
+        let bound = spare.and_then(|spare| {
+            Ok(Self {
+                listener: TcpListener::from_std(spare.try_clone()?)?,
+                address: spare.local_addr()?,
+                spare,
+                token,
+            })
+        });
+        bound.context("cannot use a port for HTTP")
+    }
+}
+
+impl Around<'_> {
+    fn serve(&mut self, port: Port, bound: Bound) -> OpenPort {
+        // Where the port is closed and the node goes on, exchanges may take as long as they do.
+        let config = self.limits.clone().with_drain_timeout(Duration::MAX);
+        let config = config.with_rules(port.rules.clone());
+        let mut gateway = Gateway::new(self.node.http().client(), self.node.peer(), config);
+        let rules = gateway.rules();
+        if let Some((peer, service)) = &port.only {
+            gateway = gateway.for_service(*peer, service);
+        }
+        let stop = self.shutdown.child_token();
+        if let Some(attach) = &port.attach {
+            let site = self.site(attach, &stop);
+            gateway = gateway.with_own(listen::page(site, bound.token));
+        }
+        let stopped = stop.clone().cancelled_owned();
+        let (shutdown, drain) = (self.shutdown.clone(), self.drain);
+        let Bound {
+            listener,
+            spare,
+            address,
+            ..
+        } = bound;
+        self.tasks.spawn(async move {
+            let late = async {
+                shutdown.cancelled().await;
+                sleep(drain).await;
+            };
+            tokio::select! {
+                biased;
+                served = gateway.serve(listener, stopped) => {
+                    served.context("cannot accept HTTP clients any more")
+                }
+                () = late => {
+                    tracing::warn!("exchanges did not end in time");
+                    Ok(())
+                }
+            }
+        });
+        OpenPort {
+            port,
+            address,
+            spare,
+            rules,
+            stop,
+        }
+    }
+}
+
+impl Around<'_> {
+    /// What the services of local programs need, whose last exchanges are waited for.
+    fn site(&mut self, attach: &Attach, stop: &CancellationToken) -> Site {
+        let running = TaskTracker::new();
+        let (asked, all) = (stop.clone(), running.clone());
+        self.tasks.spawn(async move {
+            asked.cancelled().await;
+            all.close();
+            all.wait().await;
+            Ok(())
+        });
+        let mut config = ForwardConfig::default().with_drain_timeout(self.drain);
+        if let Some(peers) = &attach.allowed {
+            config = config.with_allowed_peers(peers.iter().copied());
+        }
+        Site {
+            peer: self.node.peer(),
+            offers: self.node.offers(),
+            config,
+            shutdown: stop.clone(),
+            tasks: running,
+        }
+    }
+}
+
+/// Prints where a port is.
+pub(super) fn print(address: SocketAddr, port: &Port) {
+    output::print(&match &port.only {
+        None => Fact::Gateway(address),
+        Some((peer, name)) => Fact::Forward(address, *peer, name),
+    });
+}
