@@ -18,6 +18,7 @@ use crate::{
         rules::{Followed, GatewayRules},
         settings::{Routed, Settings, Turn},
         socket::TcpSocket,
+        to_peer::ToPeer,
     },
     rewrite::{HostPolicy, HostValue, RequestRewrite},
 };
@@ -53,6 +54,38 @@ impl LocalClient {
             End::Last(hop) => finish(hop).await,
             End::Unread(hop, error) => self.refuse_unread(hop, &error).await,
             End::Ending(hop) => hop.close().await,
+        }
+    }
+
+    /// Passes a request on to a service, with the target that it is to get.
+    async fn pass(
+        &self,
+        mut hop: Hop<Server>,
+        asked: Asked<'_>,
+        (to, target): (&ToPeer, &str),
+        record: &mut Record,
+    ) -> Option<Hop<Server>> {
+        let (settings, rules) = (&*self.settings, self.rules.seen());
+        let mut rewrite =
+            RequestRewrite::new(asked.head).with_host(&HostPolicy::Preserve, &self.host);
+        rewrite.set_forwarded_text(settings.config.forwarded, &self.address, "http");
+        rewrite.set_own_via(&settings.pseudonym);
+        let place = settings.enter(rules, Some(self.remote.ip()));
+        match place.and_then(|place| Ok((place, rules.check_tunnel(&rewrite)?))) {
+            Ok((_place, tunnel_limit)) => {
+                let passage = Passage {
+                    asked,
+                    target,
+                    rewrite,
+                    pseudonym: &settings.pseudonym,
+                    tunnel_limit,
+                };
+                pass(hop, &passage, to, record).await
+            }
+            Err(failure) => {
+                refuse(&mut hop, asked, &failure, record).await;
+                Some(hop)
+            }
         }
     }
 
@@ -96,47 +129,21 @@ impl Answer for LocalClient {
         let mut went_to = None;
         let left = match turn {
             Ok(Turn::Pass(to, target)) => {
-                let mut rewrite =
-                    RequestRewrite::new(&head).with_host(&HostPolicy::Preserve, &self.host);
-                let mode = settings.config.forwarded;
-                rewrite.set_forwarded_text(mode, &self.address, "http");
-                rewrite.set_own_via(&settings.pseudonym);
-                let most = rules.exchanges_per_client();
-                let place = settings.clients.enter(Some(self.remote.ip()), most);
-                let left = match place.and_then(|place| Ok((place, rules.check_tunnel(&rewrite)?)))
-                {
-                    Ok((_place, tunnel_limit)) => {
-                        let passage = Passage {
-                            asked,
-                            target: &target,
-                            rewrite,
-                            pseudonym: &settings.pseudonym,
-                            tunnel_limit,
-                        };
-                        pass(hop, &passage, &to, &mut record).await
-                    }
-                    Err(failure) => {
-                        refuse(&mut hop, asked, &failure, &mut record).await;
-                        Some(hop)
-                    }
-                };
+                let left = self.pass(hop, asked, (&to, &target), &mut record).await;
                 went_to = Some(to);
                 left
             }
             #[cfg(feature = "tower")]
-            Ok(Turn::Own(own)) => {
-                let most = rules.exchanges_per_client();
-                match settings.clients.enter(Some(self.remote.ip()), most) {
-                    Ok(_place) => {
-                        own.serve(hop, asked, self.remote, &mut record).await;
-                        None
-                    }
-                    Err(failure) => {
-                        refuse(&mut hop, asked, &failure, &mut record).await;
-                        Some(hop)
-                    }
+            Ok(Turn::Own(own)) => match settings.enter(rules, Some(self.remote.ip())) {
+                Ok(_place) => {
+                    own.serve(hop, asked, self.remote, &mut record).await;
+                    None
                 }
-            }
+                Err(failure) => {
+                    refuse(&mut hop, asked, &failure, &mut record).await;
+                    Some(hop)
+                }
+            },
             Ok(Turn::Answer(page)) => {
                 reply(&mut hop, asked, page, false, &mut record).await;
                 Some(hop)

@@ -225,6 +225,10 @@ impl GatewayService {
         })
     }
 
+    fn client_address(&self, parts: &Parts) -> Option<IpAddr> {
+        self.client_address.as_ref().and_then(|find| find(parts))
+    }
+
     /// Answers a request that could be read.
     async fn answer<B>(
         &self,
@@ -252,22 +256,17 @@ impl GatewayService {
                 };
                 self.pass(way, parts, body, &mut log).await
             }
-            Ok(Turn::Own(own)) => {
-                let find = self.client_address.as_ref();
-                let ip = find.and_then(|find| find(&parts));
-                let most = rules.exchanges_per_client();
-                match self.settings.clients.enter(ip, most) {
-                    Ok(place) => {
-                        log.place = place;
-                        let request = http::Request::from_parts(parts, own::body(body));
-                        let mut response = own.call(request).await;
-                        own::add_terms(&terms, response.headers_mut());
-                        let (parts, body) = response.into_parts();
-                        Ok((http::Response::from_parts(parts, ()), body))
-                    }
-                    Err(failure) => Err(failure),
+            Ok(Turn::Own(own)) => match self.settings.enter(&rules, self.client_address(&parts)) {
+                Ok(place) => {
+                    log.place = place;
+                    let request = http::Request::from_parts(parts, own::body(body));
+                    let mut response = own.call(request).await;
+                    own::add_terms(&terms, response.headers_mut());
+                    let (parts, body) = response.into_parts();
+                    Ok((http::Response::from_parts(parts, ()), body))
                 }
-            }
+                Err(failure) => Err(failure),
+            },
             Ok(Turn::Answer(mut page)) => {
                 terms.add_to(&mut page.fields);
                 return answer(page, log);

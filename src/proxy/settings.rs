@@ -1,6 +1,6 @@
 //! How a gateway is set up, and where it sends a request.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, net::IpAddr, time::Duration};
 
 use libp2p_identity::PeerId;
 
@@ -10,7 +10,7 @@ use crate::{
     failure::{Failure, Page},
     h1::RequestHead,
     proxy::{
-        clients::Clients,
+        clients::{self, Clients},
         hosts::{Hosts, Place, Reach, authority, misdirected, split_port},
         recent::Recent,
         rules::{GatewayRules, Rules},
@@ -142,6 +142,15 @@ impl Settings {
             domains: rules.domains(),
             reach: self.reach,
         }
+    }
+
+    /// A place for one more exchange of a client, where `rules` limit them.
+    pub(super) fn enter(
+        &self,
+        rules: &GatewayRules,
+        client: Option<IpAddr>,
+    ) -> Result<Option<clients::Place>, Failure> {
+        self.clients.enter(client, rules.exchanges_per_client())
     }
 
     /// Decides about a request by `rules`, on a connection on which others may have come before.

@@ -60,9 +60,8 @@ impl GatewayService {
             terms,
             rules,
         } = way;
-        let find = self.client_address.as_ref();
-        let ip = find.and_then(|find| find(&parts));
-        log.place = settings.clients.enter(ip, rules.exchanges_per_client())?;
+        let ip = self.client_address(&parts);
+        log.place = settings.enter(rules, ip)?;
         let address = ip.map(client_text);
         let client = address.as_deref().unwrap_or(b"unknown");
         let mut rewrite = RequestRewrite::new(head).with_host(&HostPolicy::Preserve, &self.host);
