@@ -48,17 +48,23 @@ impl Client {
         service: impl Into<Protocol>,
         request: Request<impl Into<Payload>>,
     ) -> Result<Response<Body>, OutboundFailure> {
+        self.send_noting(peer, service.into(), request, |_| {})
+            .await
+    }
+
+    /// As [`send`](Self::send), and says whenever there is a stream for the request, and whether it is a reused one.
+    pub(crate) async fn send_noting(
+        &self,
+        peer: PeerId,
+        service: Protocol,
+        request: Request<impl Into<Payload>>,
+        connected: impl FnMut(bool),
+    ) -> Result<Response<Body>, OutboundFailure> {
         let outgoing = Outgoing::new(request.head, None);
-        let answered = self
-            .exchange(
-                peer,
-                &service.into(),
-                outgoing,
-                request.body.into(),
-                Driver::Caller,
-            )
-            .await?;
-        Ok(answered.into_response())
+        let payload = request.body.into();
+        let driver = Driver::Caller;
+        let answered = self.exchange(peer, &service, outgoing, payload, (driver, connected));
+        Ok(answered.await?.into_response())
     }
 
     /// As [`send`](Self::send), but the task of the connection moves the bytes, for callers that must not be kept
@@ -71,10 +77,9 @@ impl Client {
         payload: Payload,
     ) -> Result<Response<Body>, OutboundFailure> {
         let outgoing = Outgoing::new(head, None);
-        let answered = self
-            .exchange(peer, &protocol, outgoing, payload, Driver::Connection)
-            .await?;
-        Ok(answered.into_response())
+        let moved = (Driver::Connection, |_| {});
+        let answered = self.exchange(peer, &protocol, outgoing, payload, moved);
+        Ok(answered.await?.into_response())
     }
 
     /// Asks the service to switch to `protocol`, such as `websocket` (RFC 9110 section 7.8). The fields that the new
@@ -90,17 +95,24 @@ impl Client {
         head: RequestHead,
         protocol: &str,
     ) -> Result<Switch<Body>, OutboundFailure> {
+        self.upgrade_noting(peer, service.into(), head, protocol, |_| {})
+            .await
+    }
+
+    /// As [`upgrade`](Self::upgrade), and says whenever there is a stream for the request, and whether it is a reused one.
+    pub(crate) async fn upgrade_noting(
+        &self,
+        peer: PeerId,
+        service: Protocol,
+        head: RequestHead,
+        protocol: &str,
+        connected: impl FnMut(bool),
+    ) -> Result<Switch<Body>, OutboundFailure> {
         let outgoing = Outgoing::new(head, Some(protocol.to_owned()));
-        let answered = self
-            .exchange(
-                peer,
-                &service.into(),
-                outgoing,
-                Payload::empty(),
-                Driver::Caller,
-            )
-            .await?;
-        Ok(answered.into_switch())
+        let payload = Payload::empty();
+        let driver = Driver::Caller;
+        let answered = self.exchange(peer, &service, outgoing, payload, (driver, connected));
+        Ok(answered.await?.into_switch())
     }
 
     async fn exchange(
@@ -109,13 +121,14 @@ impl Client {
         protocol: &Protocol,
         outgoing: Outgoing,
         payload: Payload,
-        driver: Driver,
+        (driver, mut connected): (Driver, impl FnMut(bool)),
     ) -> Result<Answered, OutboundFailure> {
         let half_close = self.shared.config.half_close(protocol);
         let outgoing = Arc::new(outgoing);
         let spare = payload.try_clone();
         let lent = self.acquire(peer, protocol, false).await?;
         let reused = lent.reused;
+        connected(reused);
         let failed = match driver.send(&outgoing, lent, payload, half_close).await {
             Ok(answered) => return Ok(answered),
             Err(failed) => failed,
@@ -124,6 +137,7 @@ impl Client {
             Some(payload) if reused && failed.may_retry => {
                 tracing::debug!(%peer, %protocol, error = &failed.error as &dyn Error, "sending again");
                 let lent = self.acquire(peer, protocol, true).await?;
+                connected(false);
                 let sent = driver.send(&outgoing, lent, payload, half_close).await;
                 Ok(sent.map_err(|failed| failed.error)?)
             }
@@ -144,6 +158,11 @@ impl Client {
             Acquired::Now(lent) => Ok(lent),
             Acquired::Later(awaited) => awaited.await,
         }
+    }
+
+    /// An id for an exchange that is not made by [`send`](Self::send).
+    pub(crate) fn next_id(&self) -> u64 {
+        self.shared.ids.outbound().value()
     }
 
     pub(crate) fn config(&self) -> &Arc<Config> {

@@ -25,6 +25,18 @@ impl fmt::Display for OutboundRequestId {
     }
 }
 
+impl InboundRequestId {
+    pub(crate) fn value(self) -> u64 {
+        self.0
+    }
+}
+
+impl OutboundRequestId {
+    pub(crate) fn value(self) -> u64 {
+        self.0
+    }
+}
+
 /// Gives every request an id of its own.
 #[derive(Default)]
 pub(crate) struct Ids(AtomicU64);

@@ -117,8 +117,9 @@ mod tunnel;
 pub use self::browser::{AllowedOrigin, InvalidOrigin};
 #[cfg(feature = "tokio")]
 pub use self::proxy::{
-    AllowedMethod, Forward, ForwardConfig, ForwardRules, Gateway, GatewayConfig, GatewayRules,
-    InvalidMethod, InvalidPathPrefix, InvalidTarget, PathPrefix, Rules, Target, Tunnels,
+    AllowedMethod, Exchange, Forward, ForwardConfig, ForwardRules, Gateway, GatewayConfig,
+    GatewayRules, InvalidMethod, InvalidPathPrefix, InvalidTarget, Observer, PathPrefix, Rules,
+    Side, Stages, Target, Tunnels,
 };
 #[cfg(all(feature = "tokio", feature = "tower"))]
 pub use self::proxy::{GatewayBody, GatewayService};

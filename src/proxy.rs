@@ -11,9 +11,11 @@ mod forward;
 mod gateway;
 mod hosts;
 mod local_client;
+mod observer;
 #[cfg(feature = "tower")]
 mod own;
 mod recent;
+mod record;
 mod rules;
 #[cfg(feature = "tower")]
 mod service;
@@ -29,6 +31,7 @@ pub use self::service::{GatewayBody, GatewayService};
 pub use self::{
     forward::{Forward, ForwardConfig},
     gateway::Gateway,
+    observer::{Exchange, Observer, Side, Stages},
     rules::{
         AllowedMethod, ForwardRules, GatewayRules, InvalidMethod, InvalidPathPrefix, PathPrefix,
         Rules, Tunnels,

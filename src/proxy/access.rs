@@ -1,80 +1,90 @@
-//! The access log: one line for every request that a proxy passed on or refused.
-
-use std::time::Instant;
+//! The log of a proxy: one line for every request that it passed on or refused, and a span around what happens below it.
 
 use libp2p_identity::PeerId;
-use tracing::Level;
+use tracing::{Level, Span, field};
 
-use crate::service::Protocol;
+use crate::{
+    proxy::observer::{Exchange, Side},
+    service::Protocol,
+};
 
-/// The `target` of access log events, to filter them by.
+/// The `target` of access log events and of the spans of exchanges, to filter them by.
 pub(crate) const TARGET: &str = "http_access";
-
-/// What becomes of one request.
-pub(crate) struct Record {
-    /// When it came; `None` where nobody reads the log.
-    began: Option<Instant>,
-    pub(crate) status: u16,
-    /// Body bytes of the response.
-    pub(crate) bytes: u64,
-    pub(crate) reused: Option<bool>,
-    /// Why the exchange failed, or was cut.
-    pub(crate) error: Option<String>,
-}
 
 /// What was asked, and of whom.
 pub(crate) struct Subject<'a> {
-    /// The peer at the other end of the libp2p hop, and the service, where it is known.
-    pub(crate) remote: Option<(&'a str, Protocol)>,
+    /// Where it is known.
+    pub(crate) remote: Option<Remote<'a>>,
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
 }
 
-impl Record {
-    pub(crate) fn new() -> Self {
+impl Subject<'_> {
+    /// No request could be read.
+    pub(crate) fn unread() -> Self {
         Self {
-            began: is_read().then(Instant::now),
-            status: 0,
-            bytes: 0,
-            reused: None,
-            error: None,
+            remote: None,
+            method: "-",
+            path: "-",
         }
-    }
-
-    /// Writes the line, if anybody reads it.
-    pub(crate) fn write<'a>(&self, side: &'static str, subject: impl FnOnce() -> Subject<'a>) {
-        let Some(began) = self.began else {
-            return;
-        };
-        let Subject {
-            remote,
-            method,
-            path,
-        } = subject();
-        let (peer, service) = remote.unzip();
-        tracing::info!(
-            target: TARGET,
-            side,
-            peer = peer.map(tracing::field::display),
-            service = service.map(tracing::field::display),
-            method,
-            path,
-            status = self.status,
-            bytes = self.bytes,
-            ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            stream = self.reused.map(|reused| if reused { "reused" } else { "new" }),
-            error = self.error,
-        );
     }
 }
 
+/// The other end of the libp2p hop.
+pub(crate) struct Remote<'a> {
+    pub(crate) peer: PeerId,
+    /// Its id as text.
+    pub(crate) text: &'a str,
+    pub(crate) service: Protocol,
+}
+
+/// Writes the line.
+pub(super) fn write(exchange: &Exchange<'_>, peer: Option<&str>) {
+    let total = exchange.stages.total.as_millis();
+    tracing::info!(
+        target: TARGET,
+        id = exchange.id,
+        side = exchange.side.as_str(),
+        peer = peer.map(field::display),
+        service = exchange.service.map(field::display),
+        method = exchange.method,
+        path = exchange.path,
+        status = exchange.status.unwrap_or_default(),
+        bytes = exchange.response_bytes,
+        ms = u64::try_from(total).unwrap_or(u64::MAX),
+        stream = exchange.reused.map(|reused| if reused { "reused" } else { "new" }),
+        error = exchange.error,
+    );
+}
+
 /// Whether anybody reads the log. The fields are named for those who filter by them.
-fn is_read() -> bool {
+pub(super) fn is_read() -> bool {
     tracing::event_enabled!(
         target: TARGET,
         Level::INFO,
-        side, peer, service, method, path, status, bytes, ms, stream, error
+        id, side, peer, service, method, path, status, bytes, ms, stream, error
     )
+}
+
+/// The span of an exchange. It is of level debug: to keep a span costs more than most of what it is around.
+pub(super) fn span<'a>(id: u64, side: Side, remote: impl FnOnce() -> Remote<'a>) -> Span {
+    if !spans_are_read() {
+        return Span::none();
+    }
+    let Remote { text, service, .. } = remote();
+    tracing::debug_span!(
+        target: TARGET,
+        "exchange",
+        id,
+        side = side.as_str(),
+        peer = text,
+        %service,
+    )
+}
+
+/// Whether anybody wants the spans.
+pub(super) fn spans_are_read() -> bool {
+    tracing::span_enabled!(target: TARGET, Level::DEBUG, id, side, peer, service)
 }
 
 /// The id of the peer of the last line as text. To make it takes longer than all else there is to a line, and the next
@@ -95,6 +105,7 @@ mod tests {
     use std::{
         fmt,
         sync::{Arc, Mutex},
+        time::Duration,
     };
 
     use tracing::{
@@ -105,6 +116,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::proxy::observer::Stages;
 
     /// Reads events of one target, and keeps their fields.
     struct Reader {
@@ -123,7 +135,7 @@ mod tests {
 
     impl Subscriber for Reader {
         fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-            metadata.is_event() && metadata.target() == self.target
+            metadata.target() == self.target
         }
 
         fn event(&self, event: &Event<'_>) {
@@ -132,7 +144,10 @@ mod tests {
             self.lines.lock().expect("no panic").push(line.0);
         }
 
-        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
+            let mut line = Line::default();
+            span.record(&mut line);
+            self.lines.lock().expect("no panic").push(line.0);
             span::Id::from_u64(1)
         }
 
@@ -142,46 +157,52 @@ mod tests {
         fn exit(&self, _: &span::Id) {}
     }
 
-    /// The lines that a reader of `target` sees, and whether the record asked what was asked.
-    fn written(target: &'static str) -> (Vec<String>, bool) {
+    fn exchange() -> Exchange<'static> {
+        Exchange {
+            id: 7,
+            side: Side::Gateway,
+            peer: None,
+            service: Some(&Protocol::Kubo),
+            method: "GET",
+            path: "/a",
+            status: Some(200),
+            request_bytes: 1,
+            response_bytes: 2,
+            stages: Stages {
+                total: Duration::from_micros(3_400),
+                ..Stages::default()
+            },
+            reused: Some(true),
+            cause: None,
+            error: None,
+        }
+    }
+
+    /// What a reader of `target` sees of a span and a line.
+    fn written(target: &'static str) -> Vec<String> {
         let lines = Arc::default();
         let reader = Reader {
             target,
             lines: Arc::clone(&lines),
         };
-        let mut was_asked = false;
         with_default(reader, || {
-            let mut record = Record::new();
-            record.status = 200;
-            record.reused = Some(true);
-            record.write("gateway", || {
-                was_asked = true;
-                Subject {
-                    remote: Some(("12D3", Protocol::Kubo)),
-                    method: "GET",
-                    path: "/a",
-                }
+            let _span = span(7, Side::Gateway, || Remote {
+                peer: PeerId::random(),
+                text: "12D3",
+                service: Protocol::Kubo,
             });
+            write(&exchange(), Some("12D3"));
         });
-        let lines = lines.lock().expect("no panic").clone();
-        (lines, was_asked)
+        let lines = lines.lock().expect("no panic");
+        lines.clone()
     }
 
     #[test]
-    fn a_line_tells_everything_and_is_made_only_if_it_is_read() {
-        let (lines, was_asked) = written(TARGET);
-        let [line] = &lines[..] else {
-            panic!("one line: {lines:?}");
-        };
-        let (before, behind) = line.split_once(" ms=").expect("tells the time");
-        assert_eq!(
-            before,
-            r#"side="gateway" peer=12D3 service=/http method="GET" path="/a" status=200 bytes=0"#
-        );
-        assert!(behind.ends_with(r#" stream="reused" "#), "{behind}");
-        assert!(was_asked);
-
-        assert_eq!(written("another"), (vec![], false));
+    fn a_span_and_a_line_tell_everything() {
+        let span = r#"id=7 side="gateway" peer="12D3" service=/http "#;
+        let line = r#"id=7 side="gateway" peer=12D3 service=/http method="GET" path="/a" status=200 bytes=2 ms=3 stream="reused" "#;
+        assert_eq!(written(TARGET), [span, line]);
+        assert!(written("another").is_empty());
     }
 
     #[test]

@@ -18,7 +18,10 @@ use crate::{
     hop::{Hop, Pump, PumpError},
     lease::Seat,
     outgoing::may_retry,
-    proxy::{access::Record, tunnel::tunnel},
+    proxy::{
+        record::Record,
+        tunnel::{Moved, tunnel},
+    },
     rewrite::{Pseudonym, RequestRewrite, ResponseRewrite, Terms, allowed_trailers},
     round_trip::{RoundTrip, RoundTripError},
     tunnel::Upgraded,
@@ -132,7 +135,7 @@ pub(crate) async fn pass(
             refuse(&mut client, passage.asked, &failure, record).await;
         }
         Ended::Client(error) => {
-            record.error = Some(describe(&error));
+            record.broken(&error);
             if client.writer.encoder().is_started() {
                 return Some(client);
             }
@@ -150,7 +153,7 @@ pub(crate) async fn refuse(
     failure: &Failure,
     record: &mut Record,
 ) {
-    record.error = Some(failure.to_string());
+    record.failed(failure);
     if client.writer.encoder().is_started() {
         return;
     }
@@ -171,9 +174,9 @@ pub(crate) async fn reply(
     let close = close || !client.reader.finish_buffered();
     let context = asked.head.context();
     if let Err(error) = answer(&mut client.writer, &context, &page, close).await {
-        record.error = Some(describe(&error));
+        record.broken(&error);
     }
-    record.bytes = client.writer.body_bytes();
+    record.response_bytes = client.writer.body_bytes();
 }
 
 async fn exchange<C: Connect>(
@@ -187,42 +190,25 @@ async fn exchange<C: Connect>(
     let mut trip = RoundTrip::new(connect.half_close());
     let mut upstream = connect.connect(false).await?;
     check_request(connect, &upstream, passage.asked.head)?;
-    record.reused = Some(upstream.reused);
+    record.connected(upstream.reused);
     send_head(&mut upstream.hop, passage, offered)?;
-    let head = loop {
-        match await_head(client, &mut upstream.hop, &mut trip).await {
-            Ok(head) if head.is_interim() => pass_interim(client, passage, &head).await?,
-            Ok(head) => break head,
-            Err(RoundTripError::Request(error)) => return Err(Ended::Client(error)),
-            Err(RoundTripError::Response(error)) => {
-                // Body bytes that were moved on are gone, so only a request without any can be sent again.
-                let whole = upstream.hop.writer.body_bytes() == 0;
-                let again = whole && may_retry(&upstream.hop, passage.asked.head.method());
-                if !(upstream.reused && again) {
-                    let failure = response_failure(connect, error);
-                    return Err(by_relay(connect, &upstream, failure).into());
-                }
-                tracing::debug!(error = &error as &dyn std::error::Error, "sending again");
-                trip = RoundTrip::new(connect.half_close());
-                upstream = connect.connect(true).await?;
-                check_request(connect, &upstream, passage.asked.head)?;
-                upstream.reused = false;
-                send_head(&mut upstream.hop, passage, offered)?;
-            }
-        }
-    };
+    let way = (passage, connect, offered);
+    let answered = await_answer(client, way, &mut upstream, &mut trip, record).await;
+    record.request_bytes = upstream.hop.writer.body_bytes();
+    let head = answered?;
     if let Framing::Length(length) = upstream.hop.reader.decoder().framing()
         && let Some(limit) = connect.beyond_relay(&upstream.seat, length)
     {
         return Err(Failure::ResponseBeyondRelay { length, limit }.into());
     }
-    record.status = head.status();
+    record.answered(head.status());
     if head.status() == 101 {
         pass_switch(client, passage, &head, offered).await?;
         return Ok(Done::Switched(Box::new(upstream)));
     }
     let result = pass_response(client, passage, &head, &mut upstream.hop, &mut trip).await;
-    record.bytes = client.writer.body_bytes();
+    record.request_bytes = upstream.hop.writer.body_bytes();
+    record.response_bytes = client.writer.body_bytes();
     result.map_err(|ended| match ended {
         Ended::Failure(failure) => by_relay(connect, &upstream, *failure).into(),
         ended => ended,
@@ -230,6 +216,39 @@ async fn exchange<C: Connect>(
     let Upstream { hop, seat, .. } = upstream;
     seat.returned(hop);
     Ok(Done::Answered)
+}
+
+/// Waits for the head of the final response, and tries a reused hop that turns out to be dead once more.
+async fn await_answer<C: Connect>(
+    client: &mut Hop<Server>,
+    (passage, connect, offered): (&Passage<'_>, &C, Option<&[u8]>),
+    upstream: &mut Upstream<C::Seat>,
+    trip: &mut RoundTrip,
+    record: &mut Record,
+) -> Result<ResponseHead, Ended> {
+    loop {
+        match await_head(client, &mut upstream.hop, trip).await {
+            Ok(head) if head.is_interim() => pass_interim(client, passage, &head).await?,
+            Ok(head) => return Ok(head),
+            Err(RoundTripError::Request(error)) => return Err(Ended::Client(error)),
+            Err(RoundTripError::Response(error)) => {
+                // Body bytes that were moved on are gone, so only a request without any can be sent again.
+                let whole = upstream.hop.writer.body_bytes() == 0;
+                let again = whole && may_retry(&upstream.hop, passage.asked.head.method());
+                if !(upstream.reused && again) {
+                    let failure = response_failure(connect, error);
+                    return Err(by_relay(connect, upstream, failure).into());
+                }
+                tracing::debug!(error = &error as &dyn std::error::Error, "sending again");
+                *trip = RoundTrip::new(connect.half_close());
+                *upstream = connect.connect(true).await?;
+                check_request(connect, upstream, passage.asked.head)?;
+                upstream.reused = false;
+                record.connected(false);
+                send_head(&mut upstream.hop, passage, offered)?;
+            }
+        }
+    }
 }
 
 /// Refuses a request that the hop cannot carry.
@@ -423,10 +442,12 @@ async fn run_tunnel(
     let config = Arc::clone(client.reader.config());
     let near = Upgraded::new(client, Arc::clone(&config), Box::new(()));
     let far = Upgraded::new(upstream.hop, config, Box::new(upstream.seat));
-    match limited(limit, tunnel(near, far)).await {
-        Ok((_, back)) => record.bytes = back,
-        Err(error) => record.error = Some(error.to_string()),
+    let mut moved = Moved::default();
+    if let Err(error) = limited(limit, tunnel(near, far, &mut moved)).await {
+        record.lost(error.to_string());
     }
+    record.request_bytes = moved.there;
+    record.response_bytes = moved.back;
 }
 
 /// Gives a tunnel up after its time.

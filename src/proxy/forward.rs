@@ -8,22 +8,26 @@ use futures::{
 };
 use libp2p_identity::PeerId;
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::Instrument as _;
 
 use crate::{
     arrival::refuse_request,
     failure::Failure,
     h1::{RequestHead, Server},
     hop::Hop,
+    ids::InboundRequestId,
     inbound::Inbound,
     lease::Seat,
     link::{Arrival, InboundSeat, Link},
     proxy::{
-        access::{Record, Subject},
+        access::{Remote, Subject},
         connector::Way,
         downstream::{Answer, End, serve},
         drain::Drain,
         ending::Ending,
         exchange::{Asked, Passage, pass, refuse},
+        observer::{Observer, Side},
+        record::Audience,
         rules::{Followed, ForwardRules, Rules},
         target::Target,
         to_server::{Connections, ToServer},
@@ -46,6 +50,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 pub struct ForwardConfig {
     rules: ForwardRules,
     drain_timeout: Duration,
+    audience: Audience,
 }
 
 impl Default for ForwardConfig {
@@ -53,6 +58,7 @@ impl Default for ForwardConfig {
         Self {
             rules: ForwardRules::default(),
             drain_timeout: Duration::from_secs(30),
+            audience: Audience::default(),
         }
     }
 }
@@ -85,6 +91,14 @@ impl ForwardConfig {
         self.drain_timeout = timeout;
         self
     }
+
+    /// Tells `observer` what becomes of every exchange: as
+    /// [`GatewayConfig::with_observer`](crate::GatewayConfig::with_observer).
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.audience = Audience(Some(observer));
+        self
+    }
 }
 
 /// Sends the requests of one service to a local HTTP server, or [over any connection](Self::over).
@@ -96,6 +110,7 @@ impl ForwardConfig {
 pub struct Forward {
     rules: Rules<ForwardRules>,
     drain_timeout: Duration,
+    audience: Audience,
     way: Way,
     local_peer: PeerId,
 }
@@ -107,6 +122,7 @@ struct Site {
     pseudonym: Pseudonym,
     shared: Arc<Shared>,
     ending: Ending,
+    audience: Audience,
 }
 
 impl Forward {
@@ -116,6 +132,7 @@ impl Forward {
         Self {
             rules: Rules::new(config.rules),
             drain_timeout: config.drain_timeout,
+            audience: config.audience,
             way: Way::To(target),
             local_peer,
         }
@@ -156,6 +173,7 @@ impl Forward {
         Self {
             rules: Rules::new(config.rules),
             drain_timeout: config.drain_timeout,
+            audience: config.audience,
             way: Way::over(name.into(), connect),
             local_peer,
         }
@@ -179,6 +197,7 @@ impl Forward {
             connections: Connections::new(self.way, Arc::clone(&shared.config)),
             pseudonym: Pseudonym::new("origin", &self.local_peer),
             rules: self.rules,
+            audience: self.audience,
             ending: exchanges.ending(),
             shared,
         });
@@ -288,6 +307,13 @@ impl Answer for PeerStream {
     }
 }
 
+impl PeerStream {
+    /// The id of the request that is answered.
+    fn id(&self) -> Option<InboundRequestId> {
+        self.seat.as_ref()?.request_id
+    }
+}
+
 impl Site {
     /// Answers one request. Returns the hop, unless it became a tunnel or the peer is gone.
     async fn answer(
@@ -296,7 +322,13 @@ impl Site {
         mut hop: Hop<Server>,
         head: RequestHead,
     ) -> Option<Hop<Server>> {
-        let mut record = Record::new();
+        let id = || stream.id().unwrap_or_else(|| self.shared.ids.inbound());
+        let mut record = self.audience.begin(Side::Origin, || id().value());
+        let remote = || Remote {
+            peer: stream.link.peer,
+            text: &stream.peer,
+            service: Protocol::Service(stream.service.name.clone()),
+        };
         let asked = Asked {
             head: &head,
             name: NAME,
@@ -316,15 +348,17 @@ impl Site {
                     tunnel_limit: None,
                 };
                 let connect = ToServer(Arc::clone(&self.connections));
-                pass(hop, &passage, &connect, &mut record).await
+                let span = record.span(remote);
+                let passed = pass(hop, &passage, &connect, &mut record);
+                passed.instrument(span).await
             }
             Err(failure) => {
                 refuse(&mut hop, asked, &failure, &mut record).await;
                 Some(hop)
             }
         };
-        record.write("origin", || Subject {
-            remote: Some((&stream.peer, Protocol::Service(stream.service.name.clone()))),
+        record.tell(|| Subject {
+            remote: Some(remote()),
             method: head.method(),
             path: head.target(),
         });

@@ -3,6 +3,7 @@
 use std::{future::poll_fn, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
+use tracing::Instrument as _;
 
 use crate::{
     answer::{answer, request_failure},
@@ -10,11 +11,13 @@ use crate::{
     h1::{CloseReason, RequestContext, RequestHead, Server},
     hop::Hop,
     proxy::{
-        access::{PeerText, Record, Subject},
+        access::{PeerText, Remote, Subject},
         downstream::{Answer, End, serve},
         ending::Ending,
         exchange::{Asked, Passage, pass, refuse, reply},
+        observer::Side,
         recent::Recent,
+        record::Record,
         rules::{Followed, GatewayRules},
         settings::{Routed, Settings, Turn},
         socket::TcpSocket,
@@ -89,6 +92,11 @@ impl LocalClient {
         }
     }
 
+    fn begin_record(&self) -> Record {
+        let Settings { config, client, .. } = &*self.settings;
+        config.audience.begin(Side::Gateway, || client.next_id())
+    }
+
     /// Tells the sender of a request that could not be read why, where it is still there.
     async fn refuse_unread(&self, mut hop: Hop<Server>, error: &ExchangeError) {
         let Some(failure) = request_failure(error) else {
@@ -98,14 +106,10 @@ impl LocalClient {
         let page = failure.respond(NAME, None);
         let context = RequestContext::default();
         let answered = answer(&mut hop.writer, &context, &page, true).await;
-        let mut record = Record::new();
+        let mut record = self.begin_record();
         record.status = page.status;
-        record.error = Some(failure.to_string());
-        record.write("gateway", || Subject {
-            remote: None,
-            method: "-",
-            path: "-",
-        });
+        record.failed(&failure);
+        record.tell(Subject::unread);
         if answered.is_ok() {
             finish(hop).await;
         }
@@ -114,7 +118,7 @@ impl LocalClient {
 
 impl Answer for LocalClient {
     async fn answer(&mut self, mut hop: Hop<Server>, head: RequestHead) -> Option<Hop<Server>> {
-        let mut record = Record::new();
+        let mut record = self.begin_record();
         if self.rules.update() {
             // What was found may be no host of the gateway any more.
             self.recent = Recent::default();
@@ -129,7 +133,9 @@ impl Answer for LocalClient {
         let mut went_to = None;
         let left = match turn {
             Ok(Turn::Pass(to, target)) => {
-                let left = self.pass(hop, asked, (&to, &target), &mut record).await;
+                let span = record.span(|| remote(&mut self.peer_text, &to));
+                let passed = self.pass(hop, asked, (&to, &target), &mut record);
+                let left = passed.instrument(span).await;
                 went_to = Some(to);
                 left
             }
@@ -153,12 +159,21 @@ impl Answer for LocalClient {
                 Some(hop)
             }
         };
-        record.write("gateway", || Subject {
-            remote: went_to.map(|to| (self.peer_text.of(to.peer), to.protocol)),
+        record.tell(|| Subject {
+            remote: went_to.map(|to| remote(&mut self.peer_text, &to)),
             method: head.method(),
             path: head.target(),
         });
         left
+    }
+}
+
+/// Who was asked for what.
+fn remote<'a>(text: &'a mut PeerText, to: &ToPeer) -> Remote<'a> {
+    Remote {
+        peer: to.peer,
+        text: text.of(to.peer),
+        service: to.protocol.clone(),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     body::Body,
     h1::{Fields, Server},
     hop::Hop,
-    proxy::{access::Record, exchange::Asked, gateway::Gateway},
+    proxy::{exchange::Asked, gateway::Gateway, record::Record},
     rewrite::Terms,
     tower::{BoxError, Frames, answer_one, convert},
     tunnel::Upgraded,

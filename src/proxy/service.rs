@@ -15,6 +15,7 @@ use std::{
 use futures::future::BoxFuture;
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use tower_service::Service;
+use tracing::Instrument as _;
 
 pub use self::body::GatewayBody;
 use self::{body::Log, pass::Way};
@@ -22,11 +23,12 @@ use crate::{
     failure::{Failure, Page},
     h1::RequestHead,
     proxy::{
-        access::Record,
         gateway::Gateway,
         hosts::Place,
+        observer::Side,
         own,
         recent::Recent,
+        record::Record,
         settings::{Routed, Settings, Turn},
     },
     rewrite::{CookieScope, HostValue, InvalidCookiePrefix},
@@ -187,7 +189,7 @@ where
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let mut log = Log {
-                record: Record::new(),
+                record: this.begin_record(),
                 remote: None,
                 method: parts.method.to_string(),
                 path: convert::target(&parts.uri).to_owned(),
@@ -200,7 +202,7 @@ where
                     let accept = parts.headers.get(header::ACCEPT);
                     let failure = Failure::BadRequest(error);
                     let page = failure.respond(NAME, accept.map(HeaderValue::as_bytes));
-                    log.record.error = Some(failure.to_string());
+                    log.record.failed(&failure);
                     return Ok(answer(page, log));
                 }
             };
@@ -223,6 +225,11 @@ impl GatewayService {
                 Ok(Place::Service(..)) | Err(Failure::BadHost(_))
             )
         })
+    }
+
+    fn begin_record(&self) -> Record {
+        let Settings { config, client, .. } = &*self.settings;
+        config.audience.begin(Side::Gateway, || client.next_id())
     }
 
     fn client_address(&self, parts: &Parts) -> Option<IpAddr> {
@@ -254,7 +261,8 @@ impl GatewayService {
                     terms,
                     rules: &rules,
                 };
-                self.pass(way, parts, body, &mut log).await
+                let span = log.span();
+                self.pass(way, parts, body, &mut log).instrument(span).await
             }
             Ok(Turn::Own(own)) => match self.settings.enter(&rules, self.client_address(&parts)) {
                 Ok(place) => {
@@ -279,7 +287,7 @@ impl GatewayService {
                 response.map(|()| GatewayBody::passed(body, log))
             }
             Err(failure) => {
-                log.record.error = Some(failure.to_string());
+                log.record.failed(&failure);
                 let mut page = failure.respond(NAME, head.fields().get("Accept"));
                 if let Failure::BadRoute(RouteError::MissingSlash { location }) = &failure {
                     // Relative, as the server may have taken a prefix off that nobody here knows.

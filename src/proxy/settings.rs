@@ -1,6 +1,6 @@
 //! How a gateway is set up, and where it sends a request.
 
-use std::{borrow::Cow, net::IpAddr, time::Duration};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use libp2p_identity::PeerId;
 
@@ -12,7 +12,9 @@ use crate::{
     proxy::{
         clients::{self, Clients},
         hosts::{Hosts, Place, Reach, authority, misdirected, split_port},
+        observer::Observer,
         recent::Recent,
+        record::Audience,
         rules::{GatewayRules, Rules},
         to_peer::ToPeer,
     },
@@ -31,6 +33,7 @@ pub struct GatewayConfig {
     pub(super) half_closed_clients: bool,
     pub(super) max_clients: usize,
     pub(super) drain_timeout: Duration,
+    pub(super) audience: Audience,
 }
 
 impl Default for GatewayConfig {
@@ -41,6 +44,7 @@ impl Default for GatewayConfig {
             half_closed_clients: false,
             max_clients: 16_384,
             drain_timeout: Duration::from_secs(30),
+            audience: Audience::default(),
         }
     }
 }
@@ -95,6 +99,14 @@ impl GatewayConfig {
     #[must_use]
     pub fn with_drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
+        self
+    }
+
+    /// Tells `observer` what becomes of every exchange, for figures or a page about them. Default: nobody; the access log
+    /// is there in any case, as the `tracing` events of the target `http_access`.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.audience = Audience(Some(observer));
         self
     }
 }

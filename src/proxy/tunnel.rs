@@ -15,12 +15,6 @@ use crate::{hop::Source, tunnel::Upgraded};
 const ROUNDS: usize = 16;
 
 /// How far one direction has come.
-#[derive(Default)]
-struct Direction {
-    bytes: u64,
-    state: State,
-}
-
 #[derive(Default, PartialEq, Eq)]
 enum State {
     #[default]
@@ -29,47 +23,59 @@ enum State {
     Done,
 }
 
-/// Runs until both directions have ended, each closed behind its last byte. Returns the bytes that went `near` to
-/// `far` and back.
+/// The bytes that a tunnel has moved so far.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) there: u64,
+    pub(crate) back: u64,
+}
+
+/// Runs until both directions have ended, each closed behind its last byte. Counts the bytes that went from `near` to `far`,
+/// and back.
 ///
 /// # Errors
 ///
 /// One of the streams failed, or was silent for too long.
-pub(crate) async fn tunnel(mut near: Upgraded, mut far: Upgraded) -> io::Result<(u64, u64)> {
-    let mut there = Direction::default();
-    let mut back = Direction::default();
+pub(crate) async fn tunnel(
+    mut near: Upgraded,
+    mut far: Upgraded,
+    moved: &mut Moved,
+) -> io::Result<()> {
+    let mut there = State::default();
+    let mut back = State::default();
     poll_fn(|cx| {
-        let one = there.poll(cx, &mut near, &mut far)?;
-        let other = back.poll(cx, &mut far, &mut near)?;
+        let one = there.poll(cx, &mut near, &mut far, &mut moved.there)?;
+        let other = back.poll(cx, &mut far, &mut near, &mut moved.back)?;
         match (one, other) {
-            (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok((there.bytes, back.bytes))),
+            (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok(())),
             _ => Poll::Pending,
         }
     })
     .await
 }
 
-impl Direction {
+impl State {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Upgraded,
         to: &mut Upgraded,
+        moved: &mut u64,
     ) -> Poll<io::Result<()>> {
         for _ in 0..ROUNDS {
-            match self.state {
-                State::Done => return Poll::Ready(Ok(())),
-                State::Closing => {
+            match self {
+                Self::Done => return Poll::Ready(Ok(())),
+                Self::Closing => {
                     ready!(Pin::new(&mut *to).poll_close(cx))?;
-                    self.state = State::Done;
+                    *self = Self::Done;
                 }
-                State::Moving => match from.poll_fill(cx)? {
+                Self::Moving => match from.poll_fill(cx)? {
                     Poll::Ready(true) => {
                         let count = ready!(Pin::new(&mut *to).poll_write(cx, from.data()))?;
                         from.consume(count);
-                        self.bytes += count as u64;
+                        *moved += count as u64;
                     }
-                    Poll::Ready(false) => self.state = State::Closing,
+                    Poll::Ready(false) => *self = Self::Closing,
                     Poll::Pending => {
                         // Nothing more for now: what was written must not wait for it.
                         let _ = Pin::new(&mut *to).poll_flush(cx)?;

@@ -10,14 +10,15 @@ use bytes::Bytes;
 use http::HeaderName;
 use http_body::{Frame, SizeHint};
 use libp2p_identity::PeerId;
+use tracing::Span;
 
 use crate::{
     body::Body,
     error::ExchangeError,
     proxy::{
-        access::{PeerText, Record, Subject},
+        access::{PeerText, Remote, Subject},
         clients::Place,
-        exchange::describe,
+        record::Record,
     },
     rewrite::may_be_trailer,
     service::Protocol,
@@ -66,9 +67,9 @@ impl http_body::Body for GatewayBody {
         let record = &mut self.log.record;
         match &frame {
             Some(Ok(frame)) => {
-                record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                record.response_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
-            Some(Err(error)) => record.error = Some(describe(error)),
+            Some(Err(error)) => record.broken(error),
             None => {}
         }
         Poll::Ready(frame.map(|frame| frame.map(allowed)))
@@ -104,7 +105,8 @@ fn allowed(mut frame: Frame<Bytes>) -> Frame<Bytes> {
     frame
 }
 
-/// Writes the line about a request when all is over, however that came.
+/// Tells of a request when all is over, however that came. By default there is nothing to tell.
+#[derive(Default)]
 pub(super) struct Log {
     pub(super) record: Record,
     pub(super) remote: Option<(PeerId, Protocol)>,
@@ -114,15 +116,32 @@ pub(super) struct Log {
     pub(super) place: Option<Place>,
 }
 
+impl Log {
+    pub(super) fn span(&self) -> Span {
+        let mut text = PeerText::default();
+        match &self.remote {
+            Some(remote) => self.record.span(|| told(remote, &mut text)),
+            None => Span::none(),
+        }
+    }
+}
+
+fn told<'a>((peer, service): &(PeerId, Protocol), text: &'a mut PeerText) -> Remote<'a> {
+    Remote {
+        peer: *peer,
+        text: text.of(*peer),
+        service: service.clone(),
+    }
+}
+
 impl Drop for Log {
     fn drop(&mut self) {
         if self.record.status == 0 {
-            self.record.error = Some("the client has gone".to_owned());
+            self.record.lost("the client has gone".to_owned());
         }
-        let remote = self.remote.take();
         let mut text = PeerText::default();
-        self.record.write("gateway", || Subject {
-            remote: remote.map(|(peer, protocol)| (text.of(peer), protocol)),
+        self.record.tell(|| Subject {
+            remote: self.remote.as_ref().map(|remote| told(remote, &mut text)),
             method: &self.method,
             path: &self.path,
         });

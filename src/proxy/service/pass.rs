@@ -1,9 +1,10 @@
 //! How does a request of the application's server get to a peer, and the response back?
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use http::{HeaderValue, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
+use tokio::runtime::Handle;
 
 use super::{GatewayService, body::Log};
 use crate::{
@@ -17,11 +18,11 @@ use crate::{
     message::{Request, Response, Switch},
     payload::Payload,
     proxy::{
-        clients::Place,
         exchange::{describe, limited, response_failure},
+        record::Record,
         rules::GatewayRules,
         to_peer::ToPeer,
-        tunnel::tunnel,
+        tunnel::{Moved, tunnel},
     },
     rewrite::{HostPolicy, RequestRewrite, ResponseRewrite, Terms, client_text},
     tower::{BoxError, HyperTransport, convert},
@@ -74,23 +75,31 @@ impl GatewayService {
         // A stream can be had of hyper only.
         let switch = parts.extensions.remove::<OnUpgrade>();
         let offered = rewrite.upgrade().filter(|_| is_bodiless(length));
+        let record = &mut log.record;
         let response = match switch.zip(offered) {
-            Some((switch, offered)) => match to.upgrade(outgoing, offered).await? {
+            Some((switch, offered)) => match to.upgrade(outgoing, offered, record).await? {
                 Switch::Refused(response) => response,
                 Switch::Switched(head, far) => {
                     let granted = self.granted(&head, offered)?;
-                    let tunnel = Tunnel {
-                        far,
-                        limit,
-                        place: log.place.take(),
-                    };
-                    tunnel.spawn(switch, settings.client.config())?;
+                    log.record.answered(granted.status().as_u16());
+                    self.open(Tunnel { far, limit }, switch, log)?;
                     return Ok((granted, Body::empty()));
                 }
             },
-            None => to.send(outgoing, payload).await?,
+            None => to.send(outgoing, payload, record).await?,
         };
+        log.record.answered(response.head.status());
         Ok((self.response(&response.head, &terms)?, response.body))
+    }
+
+    /// Runs a tunnel beside the server, as soon as that has told the client of the switch.
+    fn open(&self, tunnel: Tunnel, switch: OnUpgrade, log: &mut Log) -> Result<(), Failure> {
+        let runtime = Handle::try_current().map_err(|error| Failure::Internal {
+            reason: error.to_string(),
+        })?;
+        let config = Arc::clone(self.settings.client.config());
+        runtime.spawn(tunnel.run(switch, config, mem::take(log)));
+        Ok(())
     }
 
     /// The head of a response, as the client gets it.
@@ -151,16 +160,33 @@ fn is_bodiless(length: Length) -> bool {
 }
 
 impl ToPeer {
-    async fn send(&self, head: RequestHead, body: Payload) -> Result<Response<Body>, Failure> {
+    async fn send(
+        &self,
+        head: RequestHead,
+        body: Payload,
+        record: &mut Record,
+    ) -> Result<Response<Body>, Failure> {
+        let protocol = self.protocol.clone();
         let request = Request { head, body };
-        let sent = self.client.send(self.peer, self.protocol.clone(), request);
+        let connected = |reused| record.connected(reused);
+        let sent = self
+            .client
+            .send_noting(self.peer, protocol, request, connected);
         sent.await.map_err(|error| self.response_failure(error))
     }
 
-    async fn upgrade(&self, head: RequestHead, offered: &[u8]) -> Result<Switch<Body>, Failure> {
-        let offered = String::from_utf8_lossy(offered);
+    async fn upgrade(
+        &self,
+        head: RequestHead,
+        offered: &[u8],
+        record: &mut Record,
+    ) -> Result<Switch<Body>, Failure> {
         let protocol = self.protocol.clone();
-        let sent = self.client.upgrade(self.peer, protocol, head, &offered);
+        let offered = String::from_utf8_lossy(offered);
+        let connected = |reused| record.connected(reused);
+        let sent = self
+            .client
+            .upgrade_noting(self.peer, protocol, head, &offered, connected);
         sent.await.map_err(|error| self.response_failure(error))
     }
 
@@ -181,31 +207,25 @@ impl ToPeer {
 struct Tunnel {
     far: Upgraded,
     limit: Option<Duration>,
-    place: Option<Place>,
 }
 
 impl Tunnel {
     /// Moves bytes between the client and the peer, once the server has told the client of the switch.
-    fn spawn(self, switch: OnUpgrade, config: &Arc<Config>) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|error| Failure::Internal {
-            reason: error.to_string(),
-        })?;
-        let config = Arc::clone(config);
-        runtime.spawn(async move {
-            let Self { far, limit, place } = self;
-            let near = match switch.await {
-                Ok(near) => Hop::<Server>::new(HyperTransport(near), &config),
-                Err(error) => {
-                    tracing::debug!(%error, "the client did not switch");
-                    return;
-                }
-            };
-            let near = Upgraded::new(near, config, Box::new(()));
-            if let Err(error) = limited(limit, tunnel(near, far)).await {
-                tracing::debug!(%error, "a tunnel failed");
+    async fn run(self, switch: OnUpgrade, config: Arc<Config>, mut log: Log) {
+        let near = match switch.await {
+            Ok(near) => Hop::<Server>::new(HyperTransport(near), &config),
+            Err(error) => {
+                let reason = format!("the client did not switch: {error}");
+                log.record.lost(reason);
+                return;
             }
-            drop(place);
-        });
-        Ok(())
+        };
+        let near = Upgraded::new(near, config, Box::new(()));
+        let mut moved = Moved::default();
+        if let Err(error) = limited(self.limit, tunnel(near, self.far, &mut moved)).await {
+            log.record.lost(error.to_string());
+        }
+        log.record.request_bytes = moved.there;
+        log.record.response_bytes = moved.back;
     }
 }

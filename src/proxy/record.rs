@@ -1,0 +1,255 @@
+//! What becomes of one request, noted on the way and told in the end.
+
+use std::{fmt, sync::Arc, time::Instant};
+
+use tracing::Span;
+
+use crate::{
+    error::ExchangeError,
+    failure::Failure,
+    proxy::{
+        access::{self, Subject},
+        exchange::describe,
+        observer::{Exchange, Observer, Side, Stages},
+    },
+};
+
+/// Who is told of the exchanges of a proxy, besides the log.
+#[derive(Clone, Default)]
+pub(super) struct Audience(pub(super) Option<Arc<dyn Observer>>);
+
+impl Audience {
+    /// Begins the record of an exchange, whose `id` is its own among all of a node.
+    pub(super) fn begin(&self, side: Side, id: impl FnOnce() -> u64) -> Record {
+        let logged = access::is_read();
+        let followed = logged || self.0.is_some() || access::spans_are_read();
+        if let Some(observer) = &self.0 {
+            observer.began(side);
+        }
+        Record {
+            notes: followed.then(|| Notes {
+                id: id(),
+                side,
+                logged,
+                observer: self.0.clone(),
+                began: Instant::now(),
+                connected: None,
+                head: None,
+            }),
+            status: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+            reused: None,
+            cause: None,
+            error: None,
+        }
+    }
+}
+
+impl fmt::Debug for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Audience").field(&self.0.is_some()).finish()
+    }
+}
+
+/// What becomes of one request. The default is told to nobody.
+#[derive(Default)]
+pub(crate) struct Record {
+    /// `None` where nobody wants to know, or was told.
+    notes: Option<Notes>,
+    /// 0 as long as there is none.
+    pub(crate) status: u16,
+    /// Bytes of the bodies, or those of a tunnel there and back.
+    pub(crate) request_bytes: u64,
+    pub(crate) response_bytes: u64,
+    pub(crate) reused: Option<bool>,
+    cause: Option<&'static str>,
+    /// Why the exchange failed, or was cut.
+    error: Option<String>,
+}
+
+/// What is noted only where somebody wants to know.
+struct Notes {
+    id: u64,
+    side: Side,
+    logged: bool,
+    observer: Option<Arc<dyn Observer>>,
+    began: Instant,
+    connected: Option<Instant>,
+    head: Option<Instant>,
+}
+
+impl Record {
+    /// There is a hop to the server now.
+    pub(crate) fn connected(&mut self, reused: bool) {
+        self.reused = Some(reused);
+        if let Some(notes) = &mut self.notes {
+            notes.connected = Some(Instant::now());
+        }
+    }
+
+    /// The head of the final response is here.
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.status = status;
+        if let Some(notes) = &mut self.notes {
+            notes.head = Some(Instant::now());
+        }
+    }
+
+    /// The exchange was refused, or failed on the side of the server.
+    pub(crate) fn failed(&mut self, failure: &Failure) {
+        self.cause = Some(failure.proxy_error());
+        self.error = Some(failure.to_string());
+    }
+
+    /// The exchange failed on the side of the client.
+    pub(crate) fn broken(&mut self, error: &ExchangeError) {
+        self.lost(describe(error));
+    }
+
+    /// The exchange ended early, though nobody is to be told.
+    pub(crate) fn lost(&mut self, reason: String) {
+        self.error = Some(reason);
+    }
+
+    /// The span of the exchange, on which the events below it are found.
+    pub(super) fn span<'a>(&self, remote: impl FnOnce() -> access::Remote<'a>) -> Span {
+        match &self.notes {
+            Some(notes) => access::span(notes.id, notes.side, remote),
+            None => Span::none(),
+        }
+    }
+
+    /// Tells whoever wants to know.
+    pub(crate) fn tell<'a>(&mut self, subject: impl FnOnce() -> Subject<'a>) {
+        let Some(notes) = self.notes.take() else {
+            return;
+        };
+        if !notes.logged && notes.observer.is_none() {
+            return;
+        }
+        let subject = subject();
+        let remote = subject.remote.as_ref();
+        let exchange = Exchange {
+            id: notes.id,
+            side: notes.side,
+            peer: remote.map(|remote| remote.peer),
+            service: remote.map(|remote| &remote.service),
+            method: subject.method,
+            path: subject.path,
+            status: (self.status != 0).then_some(self.status),
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            stages: notes.stages(Instant::now()),
+            reused: self.reused,
+            cause: self.cause,
+            error: self.error.as_deref(),
+        };
+        if notes.logged {
+            access::write(&exchange, remote.map(|remote| remote.text));
+        }
+        if let Some(observer) = &notes.observer {
+            observer.ended(&exchange);
+        }
+    }
+}
+
+/// The task of an exchange is dropped with what it did where it takes too long at the end of the proxy.
+impl Drop for Record {
+    fn drop(&mut self) {
+        if self.notes.is_some() {
+            self.error
+                .get_or_insert_with(|| "given up, as the proxy has ended".to_owned());
+            // What was asked is gone with the task.
+            self.tell(Subject::unread);
+        }
+    }
+}
+
+impl Notes {
+    fn stages(&self, now: Instant) -> Stages {
+        let between = |from: Option<Instant>, to: Option<Instant>| Some(to?.duration_since(from?));
+        let connected = self.connected.or(self.head.map(|_| self.began));
+        Stages {
+            connect: between(Some(self.began), self.connected),
+            head: between(connected, self.head),
+            body: between(self.head, Some(now)),
+            total: now.duration_since(self.began),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Mutex, time::Duration};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Listener(Mutex<Vec<(u64, String, Option<String>)>>);
+
+    impl Observer for Listener {
+        fn ended(&self, exchange: &Exchange<'_>) {
+            let error = exchange.error.map(str::to_owned);
+            let told = (exchange.id, exchange.path.to_owned(), error);
+            self.0.lock().expect("no panic").push(told);
+        }
+    }
+
+    #[test]
+    fn an_exchange_is_told_once_and_only_if_somebody_listens() {
+        let listener = Arc::new(Listener::default());
+        let audience = Audience(Some(listener.clone()));
+        let path = |path| {
+            move || Subject {
+                path,
+                ..Subject::unread()
+            }
+        };
+        audience.begin(Side::Origin, || 1).tell(path("/a"));
+        drop(audience.begin(Side::Origin, || 2));
+        let told = listener.0.lock().expect("no panic");
+        let given_up = Some("given up, as the proxy has ended".to_owned());
+        assert_eq!(
+            told[..],
+            [(1, "/a".to_owned(), None), (2, "-".to_owned(), given_up)]
+        );
+
+        let nobody = Audience::default();
+        let mut record = nobody.begin(Side::Gateway, || panic!("no id is needed"));
+        record.connected(true);
+        record.answered(200);
+        record.tell(|| panic!("nobody asks"));
+        drop(record);
+    }
+
+    #[test]
+    fn stages_follow_each_other() {
+        let began = Instant::now();
+        let after = |millis| {
+            began
+                .checked_add(Duration::from_millis(millis))
+                .expect("soon")
+        };
+        let millis = |millis| Some(Duration::from_millis(millis));
+        for (connected, head, expected) in [
+            (None, None, [None, None, None]),
+            (Some(1), None, [millis(1), None, None]),
+            (Some(1), Some(3), [millis(1), millis(2), millis(4)]),
+            (None, Some(3), [None, millis(3), millis(4)]),
+        ] {
+            let notes = Notes {
+                id: 0,
+                side: Side::Gateway,
+                logged: false,
+                observer: None,
+                began,
+                connected: connected.map(after),
+                head: head.map(after),
+            };
+            let stages = notes.stages(after(7));
+            assert_eq!([stages.connect, stages.head, stages.body], expected);
+            assert_eq!(Some(stages.total), millis(7));
+        }
+    }
+}
