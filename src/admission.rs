@@ -37,6 +37,11 @@ impl Admission {
         })
     }
 
+    /// The streams that are admitted now.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().all
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

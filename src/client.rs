@@ -16,6 +16,7 @@ use crate::{
     payload::Payload,
     service::Protocol,
     shared::Shared,
+    stats::Stats,
 };
 
 /// Sends requests to services of peers, from any task.
@@ -113,6 +114,16 @@ impl Client {
         let driver = Driver::Caller;
         let answered = self.exchange(peer, &service, outgoing, payload, (driver, connected));
         Ok(answered.await?.into_switch())
+    }
+
+    /// How many streams and waiting requests the behaviour has, and has had. To count them takes a moment for each peer that
+    /// is in use.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            inbound_streams: self.shared.admission.count(),
+            ..self.shared.outbound.stats()
+        }
     }
 
     async fn exchange(

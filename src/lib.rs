@@ -58,6 +58,7 @@
 //! - `tokio`: the proxy over TCP and Unix sockets, and any other connections to a server. Nothing else needs a particular runtime.
 //! - `tower`: a service is answered by any `tower_service::Service`, an axum `Router` as it is, and the services of peers
 //!   are such services; with `tokio`, the gateway is one, too, and can have pages of the application's own. The module `tower` says how.
+//! - `metrics`: what passes through a node, for Prometheus. The module `metrics` says how.
 //! - `axum`: `tower`, and the caller of a request as an extractor of axum.
 
 #![cfg_attr(
@@ -95,6 +96,8 @@ mod link;
 mod local;
 mod lookup;
 mod message;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod outbound;
 mod outgoing;
 mod parking;
@@ -108,6 +111,7 @@ mod round_trip;
 mod service;
 mod services;
 mod shared;
+mod stats;
 mod timer;
 #[cfg(feature = "tower")]
 pub mod tower;
@@ -138,5 +142,6 @@ pub use self::{
     requests::Requests,
     responder::{BodyWriter, Responder},
     service::{InvalidServiceName, MAX_SERVICE_NAME, Protocol, ServiceName},
+    stats::Stats,
     tunnel::Upgraded,
 };

@@ -17,6 +17,7 @@ use libp2p_identity::PeerId;
 
 use crate::{
     config::Config, event::OutboundFailure, hop::Hop, io::Transport, link::Link, service::Protocol,
+    stats::Stats,
 };
 
 use self::{lanes::Forgotten, streams::Streams};
@@ -44,6 +45,8 @@ struct Peers {
     known: HashMap<PeerId, Arc<Streams>>,
     /// The peer that was asked for last, which is nearly always the next, too.
     last: Option<Arc<Streams>>,
+    /// What is counted of those that were forgotten.
+    past: Stats,
     ended: bool,
 }
 
@@ -172,6 +175,15 @@ impl Outbound {
     }
 
     /// Has every connection look at its protocols and streams again.
+    pub(crate) fn stats(&self) -> Stats {
+        let peers = self.peers();
+        let mut all = peers.past;
+        for streams in peers.known.values() {
+            all += streams.stats();
+        }
+        all
+    }
+
     pub(crate) fn wake_links(&self) {
         for streams in self.peers().known.values() {
             streams.wake_links();
@@ -197,6 +209,7 @@ impl Outbound {
     fn forget_if_unused(&self, streams: &Arc<Streams>) {
         let mut peers = self.peers();
         if streams.forget_if_unused() {
+            peers.past += streams.stats();
             peers.known.remove(&streams.peer());
             peers.last = None;
         }

@@ -20,6 +20,7 @@ use crate::{
     link::Link,
     outbound::waiting::{Reply, Waiter},
     service::Protocol,
+    stats::Stats,
 };
 
 /// All that concerns streams to one peer.
@@ -35,6 +36,9 @@ pub(super) struct Peer {
     waiting: usize,
     dialing: bool,
     forgotten: bool,
+    /// How often a stream was opened, and an idle one used.
+    opened: u64,
+    reused: u64,
 }
 
 /// The streams and waiting requests of one protocol.
@@ -105,6 +109,18 @@ impl Peer {
         self.waiting
     }
 
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            outbound_streams: self.open,
+            idle_streams: self.lanes.values().map(|lane| lane.idle.len()).sum(),
+            opening_streams: self.opening,
+            waiting_requests: self.waiting,
+            opened: self.opened,
+            reused: self.reused,
+            ..Stats::default()
+        }
+    }
+
     pub(super) fn wake_links(&self) {
         for link in &self.links {
             link.wake();
@@ -157,6 +173,7 @@ impl Peer {
         if lane.idle.len() + lane.opening.len() < config.spare_streams() {
             self.open_spare(protocol, config);
         }
+        self.reused += 1;
         Some((taken.link, taken.hop))
     }
 
@@ -242,6 +259,7 @@ impl Peer {
     /// A stream that a connection was asked for exists.
     pub(super) fn opened(&mut self, connection: ConnectionId, protocol: &Protocol) {
         if self.settle_opening(connection, protocol) {
+            self.opened += 1;
             self.open += 1;
         }
     }
@@ -281,6 +299,7 @@ impl Peer {
             if reused && !is_silent(&mut hop) {
                 useless = true;
             } else if let Some(reply) = self.next_waiter(protocol, config) {
+                self.reused += u64::from(reused);
                 return Next::Lend(reply, hop);
             } else {
                 useless = self.longest_waiting().is_some();

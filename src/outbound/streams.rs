@@ -22,6 +22,7 @@ use crate::{
         waiting::{self, Reply, refuse},
     },
     service::Protocol,
+    stats::Stats,
     timer::Alarm,
 };
 
@@ -238,6 +239,10 @@ impl Streams {
         });
         state.peer.open_wanted(&self.config);
         left
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.lock().peer.stats()
     }
 
     pub(super) fn wake_links(&self) {

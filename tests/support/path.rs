@@ -36,10 +36,20 @@ impl Path {
         near.knows(&origin).await;
         let (target, server) = server().await;
         serve(&origin, &name("app"), target, setup.forward).await;
+        Self::between(near, origin, server, setup.gateway).await
+    }
+
+    /// With a gateway at `near` to the service of `origin`.
+    pub async fn between(
+        near: Node,
+        origin: Node,
+        server: mpsc::Receiver<TcpStream>,
+        config: GatewayConfig,
+    ) -> Self {
         let (shutdown, asked) = oneshot::channel();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let gateway = listener.local_addr().expect("is bound");
-        let proxy = Gateway::new(near.client.clone(), near.peer, setup.gateway);
+        let proxy = Gateway::new(near.client.clone(), near.peer, config);
         tokio::spawn(proxy.serve(listener, async {
             let _ = asked.await;
         }));
