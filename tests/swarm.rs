@@ -6,7 +6,8 @@ use std::{pin::pin, time::Duration};
 
 use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt, future::join_all};
 use libp2p_http_proxy::{
-    Config, Event, InboundFailure, OutboundFailure, Payload, Request, Requests, Response, Switch,
+    Body, Config, Event, InboundFailure, OutboundFailure, Payload, Request, Requests, Response,
+    Switch,
     h1::{Fields, Length, RequestHead, ResponseHead},
 };
 
@@ -274,15 +275,7 @@ async fn an_upgrade_gives_both_sides_a_tunnel() {
             .expect("echoes");
         writer.close().await.expect("closes");
     });
-    let head = RequestHead::new("GET", "/").expect("is a head");
-    let head = head.with_field("Host", "test").expect("is a field");
-    let switch = within(
-        client
-            .client
-            .upgrade(server.peer, name("app"), head, "echo"),
-    )
-    .await
-    .expect("a response");
+    let switch = switch_to_echo(&client, &server, "/").await;
     let mut tunnel = switch.into_upgraded().expect("switches");
     tunnel.write_all(b", friend").await.expect("is taken");
     tunnel.close().await.expect("closes");
@@ -293,19 +286,19 @@ async fn an_upgrade_gives_both_sides_a_tunnel() {
     assert_eq!(all, "welcome, friend");
 }
 
+async fn switch_to_echo(client: &Node, server: &Node, target: &str) -> Switch<Body> {
+    let head = RequestHead::new("GET", target).expect("is a head");
+    let head = head.with_field("Host", "test").expect("is a field");
+    let service = name("app");
+    let sent = client.client.upgrade(server.peer, service, head, "echo");
+    within(sent).await.expect("a response")
+}
+
 #[tokio::test]
 async fn an_upgrade_may_be_refused() {
     let (client, server) = pair(Config::default()).await;
     echo(server.accept(&name("app")).await);
-    let head = RequestHead::new("GET", "/x").expect("is a head");
-    let head = head.with_field("Host", "test").expect("is a field");
-    let switch = within(
-        client
-            .client
-            .upgrade(server.peer, name("app"), head, "echo"),
-    )
-    .await
-    .expect("a response");
+    let switch = switch_to_echo(&client, &server, "/x").await;
     let Switch::Refused(response) = switch else {
         panic!("the service does not switch");
     };

@@ -316,16 +316,7 @@ fn only_peers_on_the_list_may_use_a_service() {
 fn a_running_exchange_finishes_after_the_signal() {
     let server = Server::start();
     let origin = Node::start(&serve(&server, &[]));
-    let address = origin.fact("listening ");
-    let forward = Node::start(&[
-        "forward",
-        "--listen",
-        "127.0.0.1:0",
-        "--peer",
-        address,
-        "--name",
-        "app",
-    ]);
+    let forward = Node::start(&forward(&origin, &[]));
     let http = forward.http("forward ");
     let client = thread::spawn(move || get(http, "/hold"));
     server.held();
@@ -344,16 +335,7 @@ fn a_running_exchange_finishes_after_the_signal() {
 fn a_second_signal_stops_at_once() {
     let server = Server::start();
     let origin = Node::start(&serve(&server, &[]));
-    let address = origin.fact("listening ");
-    let forward = Node::start(&[
-        "forward",
-        "--listen",
-        "127.0.0.1:0",
-        "--peer",
-        address,
-        "--name",
-        "app",
-    ]);
+    let forward = Node::start(&forward(&origin, &[]));
     let mut client = TcpStream::connect(forward.http("forward ")).unwrap();
     client
         .write_all(b"GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -370,18 +352,7 @@ fn a_second_signal_stops_at_once() {
 fn the_drain_has_an_end() {
     let server = Server::start();
     let origin = Node::start(&serve(&server, &[]));
-    let address = origin.fact("listening ");
-    let forward = Node::start(&[
-        "forward",
-        "--listen",
-        "127.0.0.1:0",
-        "--peer",
-        address,
-        "--name",
-        "app",
-        "--drain",
-        "0",
-    ]);
+    let forward = Node::start(&forward(&origin, &["--drain", "0"]));
     let mut client = TcpStream::connect(forward.http("forward ")).unwrap();
     client
         .write_all(b"GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -449,6 +420,19 @@ fn serve<'a>(server: &'a Server, more: &[&'a str]) -> Vec<&'a str> {
         &server.target,
         "--listen",
         "/ip4/127.0.0.1/tcp/0",
+    ];
+    [&args[..], more].concat()
+}
+
+fn forward<'a>(origin: &'a Node, more: &[&'a str]) -> Vec<&'a str> {
+    let args = [
+        "forward",
+        "--listen",
+        "127.0.0.1:0",
+        "--peer",
+        origin.fact("listening "),
+        "--name",
+        "app",
     ];
     [&args[..], more].concat()
 }
