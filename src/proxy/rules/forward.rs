@@ -55,6 +55,23 @@ impl ForwardRules {
         self
     }
 
+    /// The peers that may use the service, in no order; `None` where every peer may.
+    pub fn allowed_peers(&self) -> Option<impl Iterator<Item = PeerId> + '_> {
+        self.peers.as_ref().map(|peers| peers.iter().copied())
+    }
+
+    /// The methods that requests may have; `None` where they may have any.
+    #[must_use]
+    pub fn allowed_methods(&self) -> Option<&[AllowedMethod]> {
+        self.methods.as_deref()
+    }
+
+    /// The prefixes below which paths have to be; `None` where they may be any.
+    #[must_use]
+    pub fn allowed_paths(&self) -> Option<&[PathPrefix]> {
+        self.paths.as_deref()
+    }
+
     pub(crate) fn host(&self) -> &HostPolicy {
         &self.host
     }
@@ -98,6 +115,22 @@ impl ForwardRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_set_is_told() {
+        let open = ForwardRules::default();
+        assert!(open.allowed_peers().is_none());
+        assert_eq!((open.allowed_methods(), open.allowed_paths()), (None, None));
+        let peer = PeerId::random();
+        let paths = ["/a".parse().unwrap()];
+        let closed = open
+            .with_allowed_peers([peer])
+            .with_allowed_methods([])
+            .with_allowed_paths(paths.clone());
+        assert_eq!(closed.allowed_peers().unwrap().collect::<Vec<_>>(), [peer]);
+        assert_eq!(closed.allowed_methods(), Some(&[][..]));
+        assert_eq!(closed.allowed_paths(), Some(&paths[..]));
+    }
 
     #[test]
     fn what_is_listed_may_be_done_and_nothing_else() {

@@ -106,6 +106,12 @@ impl GatewayRules {
         self
     }
 
+    /// The services of peers that clients may use, in no order; `None` where they may use all.
+    pub fn allowed_services(&self) -> Option<impl Iterator<Item = (PeerId, &Protocol)> + '_> {
+        let services = self.services.as_ref()?;
+        Some(services.iter().map(|(peer, service)| (*peer, service)))
+    }
+
     pub(crate) fn domains(&self) -> &[Domain] {
         &self.domains
     }
@@ -164,6 +170,9 @@ mod tests {
             .with_allowed_services([(one, Protocol::Kubo), (other, Protocol::Kubo)]);
         let none = open.clone().with_allowed_services([(one, &app); 0]);
         let protocol = Protocol::from(&app);
+        assert!(open.allowed_services().is_none());
+        let told: Vec<_> = closed.allowed_services().unwrap().collect();
+        assert_eq!(told, [(one, &protocol)]);
         for (rules, peer, protocol, allowed) in [
             (&open, other, &protocol, true),
             (&closed, one, &protocol, true),
