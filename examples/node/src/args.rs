@@ -16,6 +16,7 @@ use crate::{
     logging,
 };
 
+mod admin;
 mod attach;
 mod listen;
 mod net;
@@ -23,6 +24,7 @@ mod run;
 mod web;
 
 pub(crate) use self::{
+    admin::AdminArgs,
     attach::{AttachArgs, To},
     listen::ListenArgs,
     net::{NetArgs, PortArgs, protocol_name, swarm_key},
@@ -63,6 +65,7 @@ Output:
       host NAME HOST                      where the service is on a gateway, before its :PORT
       gateway http://IP:PORT              where requests /http/PEER/NAME/… and to hosts go
       forward http://IP:PORT -> PEER NAME one service on a port of its own
+      admin http://IP:PORT                where the node is shown (--admin)
       relay reservations=… circuits=… …   what it passes on for others, at most
       ready                               all of this works from here on
       reloaded                            `run` goes by its changed file from here on
@@ -269,6 +272,9 @@ pub(crate) struct ServeArgs {
     pub(crate) listen: Vec<Multiaddr>,
 
     #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+
+    #[command(flatten)]
     pub(crate) net: NetArgs,
 }
 
@@ -282,6 +288,9 @@ pub(crate) struct MeetArgs {
     /// Example: --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1
     #[arg(long = "listen", value_name = "MULTIADDR")]
     pub(crate) listen: Vec<Multiaddr>,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
 
     #[command(flatten)]
     pub(crate) net: NetArgs,
@@ -346,6 +355,9 @@ pub(crate) struct GatewayArgs {
     pub(crate) port: PortArgs,
 
     #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+
+    #[command(flatten)]
     pub(crate) net: NetArgs,
 }
 
@@ -384,6 +396,9 @@ pub(crate) struct ForwardArgs {
 
     #[command(flatten)]
     pub(crate) port: PortArgs,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
 
     #[command(flatten)]
     pub(crate) net: NetArgs,
@@ -430,6 +445,9 @@ pub(crate) struct DemoArgs {
     /// Example: --listen 127.0.0.1:8888
     #[arg(long, value_name = "IP:PORT", value_parser = http_address)]
     pub(crate) listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
 }
 
 impl Args {
@@ -457,8 +475,10 @@ impl Args {
     /// The rules between options, which the parser does not know.
     fn check(&self) -> Result<(), String> {
         match &self.command {
-            Command::Serve(args) => args.check(),
-            Command::Forward(args) => args.check(),
+            Command::Serve(args) => args.check().and_then(|()| args.admin.check()),
+            Command::Gateway(args) => args.admin.check(),
+            Command::Forward(args) => args.check().and_then(|()| args.admin.check()),
+            Command::Meet(args) => args.admin.check(),
             Command::Run(args) => args.check(&self.common),
             Command::Demo(_) if self.common.identity.is_some() => Err(
                 "--identity is of no use to `demo`, which makes new keys for its two nodes"
@@ -467,9 +487,8 @@ impl Args {
             Command::Attach(_) if self.common.identity.is_some() => Err(
                 "--identity is of no use to `attach`, which is no node: the gateway is".to_owned(),
             ),
-            Command::Gateway(_) | Command::Attach(_) | Command::Meet(_) | Command::Demo(_) => {
-                Ok(())
-            }
+            Command::Demo(args) => args.admin.check(),
+            Command::Attach(_) => Ok(()),
         }
     }
 }
@@ -540,6 +559,9 @@ mod tests {
             "run --config node.toml --drain 5",
             "run --config node.toml --check",
             "demo --listen 127.0.0.1:0 --log debug",
+            "demo --admin 127.0.0.1:0",
+            "meet --admin [::1]:8081",
+            "gateway --admin 0.0.0.0:8081 --admin-token t",
             "gateway",
             "gateway --listen [::1]:0 --drain 0 --identity k",
             "gateway --domain example.com --domain p2p.example.org --allow-origin https://a --allow-origin *",
@@ -613,6 +635,10 @@ mod tests {
             ("run", "--config"),
             ("run --config node.toml --identity k", "identity = \"FILE\""),
             ("gateway --listen-token t", "--allow-listen"),
+            ("gateway --admin 0.0.0.0:8081", "--admin-token"),
+            ("meet --admin 192.0.2.1:8081", "who uses this node"),
+            ("gateway --admin-token t", "--admin"),
+            ("attach --admin 127.0.0.1:1", "--admin"),
             ("attach --name a --to 127.0.0.1:1", "--gateway"),
             (
                 "attach --gateway https://a --name a --to 127.0.0.1:1",

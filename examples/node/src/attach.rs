@@ -21,9 +21,9 @@ use tokio_util::{compat::FuturesAsyncReadCompatExt as _, sync::CancellationToken
 
 use crate::{
     args::{AttachArgs, To},
-    listen::Token,
     output::{self, Fact},
     shutdown,
+    token::Token,
     wire::{self, MuxStream, SUBPROTOCOL, Socket, Streams},
 };
 

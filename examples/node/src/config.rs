@@ -1,5 +1,6 @@
 //! What does the configuration file say? Reads it, and tells where it is wrong: `FILE:LINE:COLUMN: what, and the remedy`.
 
+mod admin;
 mod check;
 mod file;
 mod limits;
@@ -43,7 +44,8 @@ pub(crate) fn load(path: &Path) -> Result<Setup> {
         .ports
         .iter_mut()
         .filter_map(|port| port.attach.as_mut()?.token.as_mut());
-    let named = [setup.identity.as_mut(), setup.swarm_key.as_mut()]
+    let admin = setup.admin.as_mut().and_then(|admin| admin.token.as_mut());
+    let named = [setup.identity.as_mut(), setup.swarm_key.as_mut(), admin]
         .into_iter()
         .flatten();
     for named in named.chain(tokens) {
@@ -140,6 +142,9 @@ mod tests {
         let attach = public.attach.as_ref().unwrap();
         assert_eq!(attach.token.as_deref(), Some(Path::new("attach.token")));
         assert_eq!((&attach.allowed, &own.attach), (&Some(vec![peer]), &None));
+        let admin = setup.admin.unwrap();
+        assert_eq!(admin.listen.port(), 8082);
+        assert_eq!(admin.token.as_deref(), Some(Path::new("admin.token")));
         assert_eq!(forward.only, Some((peer, name)));
         assert_eq!(forward.rules, GatewayRules::default());
     }
@@ -338,6 +343,19 @@ mod tests {
                 10,
                 "two ports",
             ),
+            (
+                "[gateway]\nlisten = \"127.0.0.1:1\"\n[admin]\nlisten = \"127.0.0.1:1\"",
+                4,
+                10,
+                "two ports",
+            ),
+            (
+                "[admin]\nlisten = \"0.0.0.0:1\"",
+                2,
+                10,
+                "who uses this node",
+            ),
+            ("[admin]\n", 1, 1, "missing field `listen`"),
             (
                 "[[gateway]]\n[[gateway]]\nport = 1",
                 3,

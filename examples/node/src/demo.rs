@@ -18,7 +18,9 @@ use crate::{
     demo::app::App,
     gateway,
     output::{self, Fact},
+    running::admin,
     shutdown::{self, Tasks},
+    status,
     swarm::{Node, Settings},
 };
 
@@ -205,6 +207,17 @@ async fn start_gateway(
     let one = gateway::of_node(&mut node, common.drain);
     let one = one.for_service(peer, name.clone());
     gateway::spawn(tasks, one, listener, shutdown);
+
+    let port = |address, only| status::Port {
+        address: format!("http://{address}"),
+        only,
+        allowed: None,
+        attach: false,
+    };
+    let only = (peer.to_string(), name.to_string());
+    let status = node.status();
+    status.set_ports(vec![port(address, None), port(forward, Some(only))]);
+    admin::open(args.admin.setup().as_ref(), (tasks, status, shutdown))?;
 
     let host = Domain::localhost()
         .host_of(&peer, &name)

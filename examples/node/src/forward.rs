@@ -22,6 +22,7 @@ pub(crate) async fn run(args: ForwardArgs, common: &Common) -> Result<()> {
     let addresses = args.peers.into_iter().filter_map(PeerPlace::address);
     let setup = Setup {
         identity: common.identity.clone(),
+        admin: args.admin.setup(),
         network: args.net.settings(Role::Client)?,
         listen: Listen::at(args.port.p2p_listen).unwrap_or_default(),
         peers: addresses.collect(),

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
+use axum::Router;
 use libp2p_http_proxy::{Gateway, GatewayConfig};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     address::PeerAddress,
     args::{Common, GatewayArgs},
+    own,
     run::operate,
     setup::{Attach, Listen, Port, Setup},
     shutdown::Tasks,
@@ -44,6 +46,7 @@ pub(crate) async fn run(args: GatewayArgs, common: &Common) -> Result<()> {
     }
     let setup = Setup {
         identity: common.identity.clone(),
+        admin: args.admin.setup(),
         network: args.net.settings(role)?,
         listen: Listen::at(args.port.p2p_listen).unwrap_or(unasked),
         peers: args.peers,
@@ -67,9 +70,12 @@ pub(crate) fn know_peers(node: &mut Node, peers: Vec<PeerAddress>) {
 
 /// A gateway that sends its requests through this node.
 pub(crate) fn of_node(node: &mut Node, drain: Duration) -> Gateway {
-    let peer = node.peer();
-    let config = GatewayConfig::default().with_drain_timeout(drain);
-    Gateway::new(node.http().client(), peer, config)
+    let (peer, status) = (node.peer(), node.status().clone());
+    let config = GatewayConfig::default()
+        .with_observer(node.observer())
+        .with_drain_timeout(drain);
+    let pages = own::pages(status, Router::new());
+    Gateway::new(node.http().client(), peer, config).with_own(pages)
 }
 
 /// Opens the port for HTTP clients, and says which it is.

@@ -1,7 +1,6 @@
 //! `/http/listen/NAME` of a gateway: how do local programs become services of the node without listening anywhere?
 
 mod names;
-mod token;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,31 +13,26 @@ use axum::{
 };
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use libp2p_http_proxy::{ServiceName, failure::Failure, route::Route};
+use libp2p_http_proxy::ServiceName;
 use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{handshake::server::create_response_with_body, protocol::Role},
 };
 
+pub(crate) use self::names::Site;
 use self::names::{Held, Names, Refused};
-pub(crate) use self::{names::Site, token::Token};
-use crate::wire::{self, Asks, Opener, SUBPROTOCOL, Socket, Streams};
+use crate::{
+    local::is_local,
+    token::{self, Token},
+    wire::{self, Asks, Opener, SUBPROTOCOL, Socket, Streams},
+};
 
 /// How long the answer to a handshake may take to leave.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How a browser, which cannot set fields, gives a token: as a subprotocol with this in front.
 const BEARER: &str = "bearer.";
-
-/// Fields of proxies. What comes through one is from elsewhere, wherever the proxy itself is.
-const FORWARDED: [&str; 5] = [
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-libp2p-peer",
-    "x-real-ip",
-];
 
 const HOW: &str = "\
 A program becomes a service of this node by a WebSocket to this address: `p2p-http attach` does it,
@@ -51,43 +45,12 @@ struct Page {
     token: Option<Token>,
 }
 
-/// The page, for [`Gateway::with_own`](libp2p_http_proxy::Gateway::with_own). Without a token it is for clients of this
-/// machine.
+/// The page among those of a gateway. Without a token it is for clients of this machine.
 pub(crate) fn page(site: Site, token: Option<Token>) -> Router {
     let names = Names::new(site);
     Router::new()
         .route("/http/listen/{name}", any(listen))
-        .fallback(not_a_route)
         .with_state(Arc::new(Page { names, token }))
-}
-
-/// What the gateway says where it has no pages.
-async fn not_a_route(request: Request) -> Response {
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    let Err(error) = Route::parse(target) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let accept = request.headers().get(header::ACCEPT);
-    let page = Failure::from(error).respond("p2p-gateway", accept.map(HeaderValue::as_bytes));
-    let mut response = (
-        StatusCode::from_u16(page.status).unwrap_or(StatusCode::BAD_REQUEST),
-        page.body,
-    )
-        .into_response();
-    let fields = response.headers_mut();
-    fields.remove(header::CONTENT_TYPE);
-    for field in page.fields.iter() {
-        if let (Ok(name), Ok(value)) = (
-            header::HeaderName::try_from(field.name),
-            HeaderValue::from_bytes(field.value),
-        ) {
-            fields.append(name, value);
-        }
-    }
-    response
 }
 
 async fn listen(
@@ -164,9 +127,7 @@ impl Page {
             return admit_local(request);
         };
         let authorization = fields.get(header::AUTHORIZATION);
-        let claimed = authorization
-            .and_then(|value| value.to_str().ok())
-            .and_then(bearer);
+        let claimed = authorization.and_then(token::bearer);
         let offered = subprotocols(fields).find_map(|name| name.strip_prefix(BEARER));
         if claimed.or(offered).is_some_and(|claimed| token.is(claimed)) {
             return Ok(());
@@ -181,20 +142,12 @@ impl Page {
 fn admit_local(request: &Request) -> Result<(), Response> {
     let fields = request.headers();
     let client = request.extensions().get::<SocketAddr>();
-    let is_local = client.is_some_and(|client| client.ip().to_canonical().is_loopback());
-    let is_forwarded = FORWARDED.iter().any(|name| fields.contains_key(*name));
-    if !is_local || is_forwarded || fields.contains_key(header::ORIGIN) {
+    if !is_local(client, fields) || fields.contains_key(header::ORIGIN) {
         let reason =
             "without a token (--listen-token) only programs of this machine can be services";
         return Err(refuse(StatusCode::FORBIDDEN, reason));
     }
     Ok(())
-}
-
-/// The token of an `Authorization` field (RFC 6750, section 2.1; the scheme in any case, RFC 9110, section 11.1).
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn asks_for_web_socket(fields: &HeaderMap) -> bool {

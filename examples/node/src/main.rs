@@ -10,6 +10,7 @@ use anyhow::Context;
 use crate::args::{Args, Command};
 
 mod address;
+mod admin;
 mod args;
 mod attach;
 mod config;
@@ -18,15 +19,19 @@ mod forward;
 mod gateway;
 mod identity;
 mod listen;
+mod local;
 mod logging;
 mod meet;
 mod output;
+mod own;
 mod run;
 mod running;
 mod serve;
 mod setup;
 mod shutdown;
+mod status;
 mod swarm;
+mod token;
 mod wire;
 
 fn main() -> ExitCode {

@@ -16,6 +16,7 @@ use crate::{
 pub(crate) async fn run(args: MeetArgs, common: &Common) -> Result<()> {
     let setup = Setup {
         identity: common.identity.clone(),
+        admin: args.admin.setup(),
         network: args.net.meeting_point()?,
         listen: Listen::at(args.listen).unwrap_or(Listen::Everywhere),
         ..Setup::default()

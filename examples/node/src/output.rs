@@ -26,6 +26,8 @@ pub(crate) enum Fact<'a> {
     Gateway(SocketAddr),
     /// Where one service has a port of its own.
     Forward(SocketAddr, PeerId, &'a ServiceName),
+    /// Where this node is shown.
+    Admin(SocketAddr),
     /// What this node passes on for others, at most.
     Relay(&'a RelayLimits),
     /// What a local program is the service of this node by now, and what none is any more.
@@ -52,6 +54,7 @@ impl fmt::Display for Fact<'_> {
             Self::Forward(address, peer, name) => {
                 write!(f, "forward http://{address} -> {peer} {name}")
             }
+            Self::Admin(address) => write!(f, "admin http://{address}"),
             Self::Relay(limits) => write!(
                 f,
                 "relay reservations={} circuits={} bytes={} seconds={}",
@@ -156,6 +159,7 @@ mod tests {
                 Fact::Forward(http, peer, &name),
                 format!("forward http://127.0.0.1:8080 -> {peer} app\n"),
             ),
+            (Fact::Admin(ip6), "admin http://[::1]:8080\n".into()),
             (Fact::Listener(&name), "listener app\n".into()),
             (Fact::Gone(&name), "gone app\n".into()),
             (Fact::Attached(&name), "attached app\n".into()),

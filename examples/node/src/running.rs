@@ -1,6 +1,10 @@
 //! What runs at the moment, and how does it become what another description says, without dropping an exchange?
 
+pub(crate) mod admin;
+
+mod bound;
 mod ports;
+mod told;
 
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
@@ -11,7 +15,11 @@ use libp2p_http_proxy::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::ports::{Around, Bound, Ports};
+use self::{
+    admin::Admin,
+    bound::Bound,
+    ports::{Around, Ports},
+};
 use crate::{
     gateway, output,
     setup::{Listen, Port, Service, Setup},
@@ -35,6 +43,7 @@ pub(crate) struct Running {
     listeners: Vec<(Multiaddr, ListenerId)>,
     services: HashMap<ServiceName, (Target, Rules<ForwardRules>)>,
     ports: Ports,
+    admin: Admin,
     tasks: Tasks,
     shutdown: CancellationToken,
     /// How long running exchanges have after the shutdown began.
@@ -45,6 +54,7 @@ pub(crate) struct Running {
 struct Opened {
     listeners: Vec<(Multiaddr, ListenerId)>,
     ports: Vec<Option<Bound>>,
+    admin: Option<Bound>,
     /// The requests to names that were not offered before.
     services: HashMap<ServiceName, Requests>,
 }
@@ -53,6 +63,7 @@ struct Opened {
 struct News {
     services: Vec<Service>,
     ports: Vec<(SocketAddr, Port)>,
+    admin: Option<SocketAddr>,
 }
 
 impl Running {
@@ -77,6 +88,7 @@ impl Running {
             listeners: Vec::new(),
             services: HashMap::new(),
             ports: Ports::default(),
+            admin: Admin::default(),
             tasks: Tasks::new(),
             shutdown,
             drain,
@@ -125,8 +137,17 @@ impl Running {
             drain: self.drain,
         };
         let ports = self.ports.set(&setup.ports, opened.ports, around);
+        let status = node.status();
+        let around = (&mut self.tasks, status, &self.shutdown);
+        let admin = self.admin.set(setup.admin.as_ref(), opened.admin, around);
+        status.set_services(setup.services.iter().map(told::service).collect());
+        status.set_ports(self.ports.told());
         self.setup = setup;
-        Ok(News { services, ports })
+        Ok(News {
+            services,
+            ports,
+            admin,
+        })
     }
 
     /// Cancelled when the process is asked to stop.
@@ -156,6 +177,7 @@ impl Running {
         let mut opened = Opened {
             listeners: Vec::new(),
             ports: self.ports.open(&setup.ports)?,
+            admin: self.admin.open(setup.admin.as_ref())?,
             // Removed again if they are dropped.
             services: self.open_services(node, &setup.services)?,
         };
@@ -270,6 +292,7 @@ impl Running {
             };
             let config = ForwardConfig::default()
                 .with_rules(service.rules.clone())
+                .with_observer(node.observer())
                 .with_drain_timeout(self.drain);
             let forward = Forward::new(service.target.clone(), node.peer(), config);
             let running = (service.target.clone(), forward.rules());
@@ -293,6 +316,7 @@ impl News {
         for (address, port) in &self.ports {
             ports::print(*address, port);
         }
+        admin::print(self.admin);
     }
 }
 

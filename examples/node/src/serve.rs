@@ -32,6 +32,7 @@ pub(crate) async fn run(args: ServeArgs, common: &Common) -> Result<()> {
     });
     let setup = Setup {
         identity: common.identity.clone(),
+        admin: args.admin.setup(),
         network: args.net.settings(Role::Server)?,
         services: services.collect(),
         listen: Listen::at(args.listen).unwrap_or(Listen::Everywhere),

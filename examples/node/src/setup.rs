@@ -21,6 +21,7 @@ pub(crate) struct Setup {
     pub(crate) peers: Vec<PeerAddress>,
     pub(crate) services: Vec<Service>,
     pub(crate) ports: Vec<Port>,
+    pub(crate) admin: Option<Admin>,
 }
 
 /// Where peers reach the node.
@@ -70,4 +71,26 @@ pub(crate) struct Attach {
     pub(crate) token: Option<PathBuf>,
     /// The peers that may use these services; without a list, all.
     pub(crate) allowed: Option<Vec<PeerId>>,
+}
+
+/// Where the node is shown to whoever runs it, and to nobody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Admin {
+    pub(crate) listen: SocketAddr,
+    /// File with the secret that they have to know; without it they are on this machine.
+    pub(crate) token: Option<PathBuf>,
+}
+
+impl Admin {
+    /// Whether nobody else gets to see it.
+    ///
+    /// # Errors
+    ///
+    /// Says why others would.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if self.token.is_some() || self.listen.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
+        Err("other machines could read who uses this node, and for what")
+    }
 }

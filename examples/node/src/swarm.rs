@@ -9,11 +9,13 @@ mod offers;
 mod reach;
 mod routes;
 mod settings;
+mod told;
 
 use std::{
     collections::HashMap,
     future::{self, Future},
     pin::pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -25,7 +27,7 @@ use libp2p::{
     identity::Keypair,
     swarm::{ConnectionId, SwarmEvent},
 };
-use libp2p_http_proxy::HttpProxyBehaviour;
+use libp2p_http_proxy::{HttpProxyBehaviour, Observer};
 use tokio::{
     sync::mpsc,
     time::{self, Interval, MissedTickBehavior},
@@ -46,6 +48,7 @@ pub(crate) use self::{
 use crate::{
     logging,
     output::{self, Fact},
+    status::Status,
 };
 
 /// How long closing the connections may take at exit; after this the peers find out by themselves.
@@ -73,6 +76,7 @@ pub(crate) struct Node {
     clock: Option<Interval>,
     changes: mpsc::Receiver<Change>,
     offers: Offers,
+    status: Status,
 }
 
 impl Node {
@@ -82,6 +86,7 @@ impl Node {
     ///
     /// Fails if the transports or protocols cannot be set up.
     pub(crate) fn new(keypair: Keypair, settings: &Settings) -> Result<Self> {
+        let status = Status::new(keypair.public().to_peer_id());
         let mut swarm = build::swarm(keypair, settings)?;
         for address in &settings.external {
             swarm.add_external_address(address.clone());
@@ -98,7 +103,9 @@ impl Node {
             clock: settings.has_chores().then(clock),
             changes,
             offers,
+            status,
         };
+        node.tell_addresses();
         output::print(&Fact::Peer(node.peer()));
         Ok(node)
     }
@@ -109,6 +116,16 @@ impl Node {
 
     pub(crate) fn http(&mut self) -> &mut HttpProxyBehaviour {
         &mut self.swarm.behaviour_mut().http
+    }
+
+    /// What is known of the node.
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Who is to be told of every exchange.
+    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
+        Arc::new(self.status.clone())
     }
 
     /// A handle for tasks that offer services.
@@ -190,7 +207,10 @@ impl Node {
                 done = &mut work => return Ok(done),
                 event = self.swarm.select_next_some() => self.on_event(event)?,
                 () = tick(&mut self.clock) => self.do_chores(),
-                Some(change) = self.changes.recv() => change.make(self.http()),
+                Some(change) = self.changes.recv() => {
+                    let status = self.status.clone();
+                    change.make(self.http(), &status);
+                }
             }
         }
     }
@@ -233,6 +253,7 @@ impl Node {
 
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) -> Result<()> {
         self.take_note(&event);
+        self.tell(&event);
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::NewListenAddr {

@@ -25,6 +25,7 @@ Who may do what:
                                                   or have an end, 32 exchanges for each client
                       attach = { token = FILE, allow = [PEER, …] }       programs as services
       [[forward]]     listen, peer, service       one service on a port of its own
+      [admin]         listen, token = FILE        a page that shows the node; see `serve --help`
 
 SIGHUP reads the file again. Exchanges that run go on under the old rules, all others go by the
 new ones, and what is new is printed, then `reloaded`. Services and ports that are gone let their

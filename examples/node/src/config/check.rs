@@ -45,6 +45,10 @@ pub(super) fn setup(file: File) -> Result<Setup, Misuse> {
     for table in file.forward.0 {
         ports.push(forward(table, &mut taken)?);
     }
+    let admin = file
+        .admin
+        .map(|table| table.setup(&mut taken))
+        .transpose()?;
     let offers = !services.is_empty() || ports.iter().any(|port| port.attach.is_some());
     let listen = match file.listen {
         Some(addresses) => Listen::At(all(addresses).map(|ListenAt(address)| address).collect()),
@@ -60,6 +64,7 @@ pub(super) fn setup(file: File) -> Result<Setup, Misuse> {
         peers: all(file.peers).collect(),
         services,
         ports,
+        admin,
     })
 }
 
@@ -204,10 +209,13 @@ fn rules(
 
 /// The addresses that have a port already.
 #[derive(Default)]
-struct Taken(HashSet<SocketAddr>);
+pub(super) struct Taken(HashSet<SocketAddr>);
 
 impl Taken {
-    fn take(&mut self, address: Spanned<Text<HttpAddress>>) -> Result<SocketAddr, Misuse> {
+    pub(super) fn take(
+        &mut self,
+        address: Spanned<Text<HttpAddress>>,
+    ) -> Result<SocketAddr, Misuse> {
         let at = address.span().start;
         let Text(HttpAddress(address)) = address.into_inner();
         // The system chooses another one each time.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
+    admin::Admin,
     limits::Limits,
     network::Network,
     values::{Named, OneOrMore, Text, Tunnels},
@@ -27,6 +28,7 @@ pub(super) struct File {
     pub(super) service: Named<ServiceName, Service>,
     pub(super) gateway: OneOrMore<Gateway>,
     pub(super) forward: OneOrMore<Forward>,
+    pub(super) admin: Option<Admin>,
     pub(super) network: Network,
     pub(super) limits: Limits,
 }

@@ -1,18 +1,21 @@
 //! Which ports for HTTP clients are open, and how do they become others?
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use libp2p_http_proxy::{ForwardConfig, Gateway, GatewayConfig, GatewayRules, Rules};
-use tokio::{net::TcpListener, time::sleep};
+use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::{bound::Bound, told};
 use crate::{
     gateway,
-    listen::{self, Site, Token},
+    listen::{self, Site},
     output::{self, Fact},
+    own,
     setup::{Attach, Port},
     shutdown::Tasks,
+    status,
     swarm::Node,
 };
 
@@ -29,15 +32,6 @@ struct OpenPort {
     rules: Rules<GatewayRules>,
     /// Ends it while the node goes on.
     stop: CancellationToken,
-}
-
-/// A port that was opened, or taken over, and does not serve yet.
-pub(super) struct Bound {
-    listener: TcpListener,
-    spare: std::net::TcpListener,
-    address: SocketAddr,
-    /// What programs have to know to become services.
-    token: Option<Token>,
 }
 
 /// What a port needs of the node around it.
@@ -79,10 +73,10 @@ impl Ports {
             let taken = self.0.iter().find(|open| open.is_at(port.listen));
             match taken.filter(|_| port.listen.port() != 0) {
                 // A gateway becomes a forwarded port, say: no client is to find it closed.
-                Some(open) => Bound::new(port, open.spare.try_clone()).map(Some),
+                Some(open) => Bound::new(token(port), open.spare.try_clone()).map(Some),
                 None => {
                     let (listener, _) = gateway::bind(port.listen)?;
-                    Bound::new(port, listener.into_std()).map(Some)
+                    Bound::new(token(port), listener.into_std()).map(Some)
                 }
             }
         });
@@ -114,42 +108,40 @@ impl Ports {
         }
         new
     }
+
+    /// The ports as they are shown.
+    pub(super) fn told(&self) -> Vec<status::Port> {
+        let ports = self.0.iter();
+        ports
+            .map(|open| told::port(open.address, &open.port))
+            .collect()
+    }
 }
 
-impl Bound {
-    fn new(port: &Port, spare: std::io::Result<std::net::TcpListener>) -> Result<Self> {
-        let token = port
-            .attach
-            .as_ref()
-            .and_then(|attach| attach.token.as_deref());
-        let token = token.map(Token::load).transpose()?;
-        let bound = spare.and_then(|spare| {
-            Ok(Self {
-                listener: TcpListener::from_std(spare.try_clone()?)?,
-                address: spare.local_addr()?,
-                spare,
-                token,
-            })
-        });
-        bound.context("cannot use a port for HTTP")
-    }
+/// File with what programs have to know to become services.
+fn token(port: &Port) -> Option<&Path> {
+    port.attach.as_ref()?.token.as_deref()
 }
 
 impl Around<'_> {
     fn serve(&mut self, port: Port, bound: Bound) -> OpenPort {
         // Where the port is closed and the node goes on, exchanges may take as long as they do.
         let config = self.limits.clone().with_drain_timeout(Duration::MAX);
-        let config = config.with_rules(port.rules.clone());
+        let config = config
+            .with_rules(port.rules.clone())
+            .with_observer(self.node.observer());
         let mut gateway = Gateway::new(self.node.http().client(), self.node.peer(), config);
         let rules = gateway.rules();
         if let Some((peer, service)) = &port.only {
             gateway = gateway.for_service(*peer, service);
         }
         let stop = self.shutdown.child_token();
-        if let Some(attach) = &port.attach {
+        let status = self.node.status().clone();
+        let attached = port.attach.as_ref().map(|attach| {
             let site = self.site(attach, &stop);
-            gateway = gateway.with_own(listen::page(site, bound.token));
-        }
+            listen::page(site, bound.token)
+        });
+        gateway = gateway.with_own(own::pages(status, attached.unwrap_or_default()));
         let stopped = stop.clone().cancelled_owned();
         let (shutdown, drain) = (self.shutdown.clone(), self.drain);
         let Bound {

@@ -9,7 +9,7 @@ use libp2p::{
     dcutr, identify,
     identity::Keypair,
     kad::{self, store::MemoryStore},
-    mdns, relay,
+    mdns, ping, relay,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
     upnp,
 };
@@ -36,6 +36,8 @@ pub(super) struct Behaviour {
     /// First, as it refuses connections for all.
     limits: connection_limits::Behaviour,
     pub(super) identify: identify::Behaviour,
+    /// Measures round trips, and answers peers that do.
+    ping: ping::Behaviour,
     pub(super) http: HttpProxyBehaviour,
     pub(super) kad: Toggle<kad::Behaviour<MemoryStore>>,
     /// Dials through relays, and listens through those that were named.
@@ -79,6 +81,7 @@ impl Behaviour {
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits),
             identify: identify::Behaviour::new(identify),
+            ping: ping::Behaviour::default(),
             http: HttpProxyBehaviour::new(peer, http),
             kad: settings.kad.as_ref().map(|kad| table(keypair, kad)).into(),
             relay_client,

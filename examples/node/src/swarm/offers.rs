@@ -3,6 +3,8 @@
 use libp2p_http_proxy::{HttpProxyBehaviour, Requests, ServiceName, ServiceTaken};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::status::Status;
+
 /// What a task wants of the services of the node.
 pub(super) enum Change {
     Offer(ServiceName, oneshot::Sender<Result<Requests, ServiceTaken>>),
@@ -39,11 +41,18 @@ impl Offers {
 
 impl Change {
     /// Does it. Who asked may have gone; a service that nobody takes goes with its requests.
-    pub(super) fn make(self, http: &mut HttpProxyBehaviour) {
+    pub(super) fn make(self, http: &mut HttpProxyBehaviour, status: &Status) {
         match self {
-            Self::Offer(name, reply) => drop(reply.send(http.accept(name))),
+            Self::Offer(name, reply) => {
+                let requests = http.accept(name.clone());
+                if requests.is_ok() {
+                    status.attached(name);
+                }
+                drop(reply.send(requests));
+            }
             Self::Withdraw(name, reply) => {
                 http.remove_service(&name);
+                status.detached(&name);
                 let _ = reply.send(());
             }
         }

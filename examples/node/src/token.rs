@@ -1,4 +1,4 @@
-//! Which secret do listeners share with a gateway?
+//! Which secret does somebody have to know, and who knows it?
 
 use std::{
     fs::File,
@@ -7,6 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use axum::http::HeaderValue;
+use data_encoding::BASE64;
 use subtle::ConstantTimeEq as _;
 
 use crate::identity;
@@ -44,7 +46,8 @@ impl Token {
         }
     }
 
-    fn new(text: &str) -> Option<Self> {
+    /// The secret, if it is one.
+    pub(crate) fn new(text: &str) -> Option<Self> {
         let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         let fits = (SHORTEST..=LONGEST).contains(&text.len()) && text.bytes().all(is_fit);
         fits.then(|| Self(text.to_owned()))
@@ -59,6 +62,26 @@ impl Token {
     pub(crate) fn authorization(&self) -> String {
         format!("Bearer {}", self.0)
     }
+}
+
+/// The token that a field `Authorization` claims (RFC 6750, section 2.1).
+pub(crate) fn bearer(value: &HeaderValue) -> Option<&str> {
+    credentials(value, "bearer")
+}
+
+/// The password in a field `Authorization`, whoever it is said to be of (RFC 7617, section 2).
+pub(crate) fn password(value: &HeaderValue) -> Option<String> {
+    let encoded = credentials(value, "basic")?;
+    let decoded = BASE64.decode(encoded.as_bytes()).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    text.split_once(':')
+        .map(|(_, password)| password.to_owned())
+}
+
+/// What follows the name of a scheme, which is in any case (RFC 9110, section 11.1).
+fn credentials<'a>(value: &'a HeaderValue, wanted: &str) -> Option<&'a str> {
+    let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case(wanted).then(|| rest.trim())
 }
 
 #[cfg(test)]
@@ -87,6 +110,25 @@ mod tests {
             &"x".repeat(513),
         ] {
             assert!(Token::new(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_field_claims() {
+        for (value, token, secret) in [
+            ("Bearer abc", Some("abc"), None),
+            ("bEARER  abc ", Some("abc"), None),
+            ("Bearer", None, None),
+            ("Basic YW55OnNlY3JldDp4", None, Some("secret:x")),
+            ("basic OnNlY3JldA==", None, Some("secret")),
+            ("Basic c2VjcmV0", None, None),
+            ("Basic !", None, None),
+            ("Basic //8=", None, None),
+            ("Digest abc", None, None),
+        ] {
+            let value = HeaderValue::from_static(value);
+            assert_eq!(bearer(&value), token, "{value:?}");
+            assert_eq!(password(&value).as_deref(), secret, "{value:?}");
         }
     }
 }

@@ -1,0 +1,48 @@
+//! The admin address: what does the node show to whoever runs it?
+//!
+//! A page, and the data behind it: `/api/state` has all of it at once, `/api/events` goes on with what changes. Nothing can
+//! be changed from there.
+
+mod events;
+mod guard;
+mod page;
+mod qr;
+mod serve;
+
+use std::sync::Arc;
+
+use axum::{Json, Router, extract::State, middleware, routing::get};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::serve::serve;
+use self::{events::events, guard::Guard};
+use crate::{
+    status::{News, Status},
+    token::Token,
+};
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Shared {
+    status: Status,
+    /// Ends what has no end by itself.
+    shutdown: CancellationToken,
+}
+
+/// All that is at the admin address. Without a token it is for clients of this machine.
+pub(crate) fn router(status: Status, token: Option<Token>, shutdown: CancellationToken) -> Router {
+    let shared = Shared { status, shutdown };
+    let guard = Arc::new(Guard::new(token));
+    Router::new()
+        .route("/api/state", get(state))
+        .route("/api/events", get(events))
+        .route("/qr.svg", get(qr::qr))
+        .with_state(shared)
+        .merge(page::files())
+        .layer(middleware::from_fn_with_state(guard, guard::guard))
+}
+
+/// All that is known.
+async fn state(State(shared): State<Shared>) -> Json<News> {
+    Json(shared.status.since(0).0)
+}
