@@ -18,6 +18,7 @@ use crate::{
 
 mod admin;
 mod attach;
+mod doctor;
 mod listen;
 mod net;
 mod run;
@@ -26,6 +27,7 @@ mod web;
 pub(crate) use self::{
     admin::AdminArgs,
     attach::{AttachArgs, To},
+    doctor::{DoctorArgs, Listener},
     listen::ListenArgs,
     net::{NetArgs, PortArgs, protocol_name, swarm_key},
     run::RunArgs,
@@ -56,6 +58,9 @@ Examples:
 
   All of it in one process, as a file says, with rules for who may do what:
       p2p-http run --config node.toml
+
+  What is wrong, if it does not work:
+      p2p-http doctor --config node.toml
 
 Output:
   Standard output is for scripts: one fact a line, in forms that do not change.
@@ -107,7 +112,7 @@ pub(crate) struct Common {
     /// What to log, as [TARGET=]LEVEL parts with commas; levels: off, error, warn, info, debug, trace
     ///
     /// The target `http_access` is the log of requests. The log goes to standard error. By default it tells what this
-    /// program does, each request, and warnings of the libraries; `demo --check` tells errors only.
+    /// program does, each request, and warnings of the libraries; `demo --check` tells errors only, and `doctor` nothing.
     ///
     /// Example: --log debug
     ///
@@ -218,6 +223,10 @@ Example:
     /// Run a node as a file describes it, with rules for who may do what; SIGHUP reads it again
     #[command(after_long_help = run::HELP)]
     Run(RunArgs),
+
+    /// Say in plain words what is wrong with a configuration, an identity, a port, a server or a peer
+    #[command(after_long_help = doctor::HELP)]
+    Doctor(DoctorArgs),
 
     /// See it work: two nodes in this process, and a web page that one serves through the other
     #[command(after_long_help = "\
@@ -468,6 +477,8 @@ impl Args {
             (Some(filter), _) => filter,
             // A table is printed, with requests in it that are meant to fail.
             (None, Command::Demo(DemoArgs { check: true, .. })) => "error",
+            // What matters of it is in the findings.
+            (None, Command::Doctor(_)) => "off",
             (None, _) => logging::DEFAULT_FILTER,
         }
     }
@@ -480,6 +491,7 @@ impl Args {
             Command::Forward(args) => args.check().and_then(|()| args.admin.check()),
             Command::Meet(args) => args.admin.check(),
             Command::Run(args) => args.check(&self.common),
+            Command::Doctor(args) => args.check(&self.common),
             Command::Demo(_) if self.common.identity.is_some() => Err(
                 "--identity is of no use to `demo`, which makes new keys for its two nodes"
                     .to_owned(),
@@ -558,6 +570,11 @@ mod tests {
             "demo --check",
             "run --config node.toml --drain 5",
             "run --config node.toml --check",
+            "doctor",
+            "doctor --config node.toml --listen 127.0.0.1:0 --to unix:/run/a --timeout 60 --json",
+            &format!(
+                "doctor --identity k --peer {PEER} --name a --bootstrap /ip4/127.0.0.1/tcp/1/p2p/{OTHER}"
+            ),
             "demo --listen 127.0.0.1:0 --log debug",
             "demo --admin 127.0.0.1:0",
             "meet --admin [::1]:8081",
@@ -634,6 +651,13 @@ mod tests {
             ("demo --identity k", "new keys"),
             ("run", "--config"),
             ("run --config node.toml --identity k", "identity = \"FILE\""),
+            (
+                "doctor --config node.toml --identity k",
+                "whose file names one",
+            ),
+            ("doctor --config node.toml --mdns", "has [network]"),
+            ("doctor --name a", "--peer"),
+            ("doctor --timeout 61", "60"),
             ("gateway --listen-token t", "--allow-listen"),
             ("gateway --admin 0.0.0.0:8081", "--admin-token"),
             ("meet --admin 192.0.2.1:8081", "who uses this node"),

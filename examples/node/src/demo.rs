@@ -140,6 +140,7 @@ async fn start_origin(
     common: &Common,
 ) -> Result<(Node, PeerAddress)> {
     let mut node = Node::new(Keypair::generate_ed25519(), &Settings::default())?;
+    node.introduce();
     node.listen(
         &"/ip4/127.0.0.1/tcp/0"
             .parse()
@@ -193,6 +194,7 @@ async fn start_gateway(
     common: &Common,
 ) -> Result<(Node, Site)> {
     let mut node = Node::new(Keypair::generate_ed25519(), &Settings::default())?;
+    node.introduce();
     let peer = origin.peer;
     gateway::know_peers(&mut node, vec![origin]);
     let name = service_name()?;

@@ -22,9 +22,21 @@ pub(crate) fn obtain(path: Option<&Path>) -> Result<Keypair> {
         tracing::warn!("this peer id is new and gone at exit; `--identity FILE` keeps one");
         return Ok(Keypair::generate_ed25519());
     };
+    match read(path)? {
+        Some(keypair) => Ok(keypair),
+        None => create(path),
+    }
+}
+
+/// The key in `path`; `None` if there is no such file.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, does not hold a key, or can be read by others.
+pub(crate) fn read(path: &Path) -> Result<Option<Keypair>> {
     match File::open(path) {
-        Ok(file) => load(path, file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
+        Ok(file) => load(path, file).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
             Err(error).with_context(|| format!("cannot open the identity file {}", path.display()))
         }
@@ -118,7 +130,8 @@ fn create(path: &Path) -> Result<Keypair> {
     }
 }
 
-fn directory_of(path: &Path) -> PathBuf {
+/// Where a file is, or is to be.
+pub(crate) fn directory_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),

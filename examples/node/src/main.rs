@@ -15,6 +15,7 @@ mod args;
 mod attach;
 mod config;
 mod demo;
+mod doctor;
 mod forward;
 mod gateway;
 mod identity;
@@ -72,6 +73,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Forward(args) => forward::run(args, &common).await?,
         Command::Attach(args) => attach::run(args).await?,
         Command::Meet(args) => meet::run(args, &common).await?,
+        Command::Doctor(args) => return doctor::run(args, &common).await,
         Command::Demo(args) => return demo::run(&args, &common).await,
     }
     Ok(ExitCode::SUCCESS)

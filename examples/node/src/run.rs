@@ -51,6 +51,7 @@ async fn start(setup: Setup, common: &Common) -> Result<(Node, Running)> {
     }
     let keypair = identity::obtain(setup.identity.as_deref())?;
     let mut node = Node::new(keypair, &settings)?;
+    node.introduce();
     let running = Running::start(&mut node, setup, shutdown.clone(), common.drain).await?;
     if let Some(limits) = &settings.relay_server {
         output::print(&Fact::Relay(limits));

@@ -6,6 +6,7 @@ mod contacts;
 mod events;
 mod finder;
 mod offers;
+mod probe;
 mod reach;
 mod routes;
 mod settings;
@@ -43,6 +44,7 @@ use self::{
 };
 pub(crate) use self::{
     offers::Offers,
+    probe::{Met, Unmet},
     settings::{Kad, RelayLimits, Role, Settings},
 };
 use crate::{
@@ -80,7 +82,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// A node that can dial and does not listen yet. Prints its peer id.
+    /// A node that can dial and does not listen yet.
     ///
     /// # Errors
     ///
@@ -106,8 +108,12 @@ impl Node {
             status,
         };
         node.tell_addresses();
-        output::print(&Fact::Peer(node.peer()));
         Ok(node)
+    }
+
+    /// Prints its peer id.
+    pub(crate) fn introduce(&self) {
+        output::print(&Fact::Peer(self.peer()));
     }
 
     pub(crate) fn peer(&self) -> PeerId {

@@ -54,6 +54,7 @@ fn help_shows_whole_examples_of_every_command() {
         (&["gateway", "--help"], "p2p-http gateway --peer"),
         (&["forward", "--help"], "p2p-http forward --peer"),
         (&["run", "--help"], "p2p-http run --config node.toml"),
+        (&["doctor", "--help"], "p2p-http doctor --config"),
         (&["meet", "--help"], "p2p-http meet --identity"),
         (&["demo", "--help"], "p2p-http demo --check"),
     ] {

@@ -64,6 +64,7 @@ pub(super) async fn guard(
     for (name, value) in SAFE {
         fields.insert(name, HeaderValue::from_static(value));
     }
+    fields.insert(header::SERVER, HeaderValue::from_static("p2p-http"));
     response
 }
 

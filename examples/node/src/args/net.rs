@@ -173,7 +173,16 @@ impl NetArgs {
     ///
     /// Fails if the file with the key of the network cannot be used.
     pub(crate) fn settings(&self, role: Role) -> Result<Settings> {
+        let key = self.swarm_key_file().map(swarm_key);
         Ok(Settings {
+            swarm_key: key.transpose()?,
+            ..self.without_key(role)
+        })
+    }
+
+    /// As [`settings`](Self::settings), without the key of a private network.
+    pub(crate) fn without_key(&self, role: Role) -> Settings {
+        Settings {
             kad: (!self.bootstrap.is_empty()).then(|| self.kad(role)),
             relays: self.relays.clone(),
             relay_server: self.relay.limits(),
@@ -182,9 +191,22 @@ impl NetArgs {
             autonat: self.autonat,
             upnp: self.upnp,
             external: self.external.clone(),
-            swarm_key: self.swarm_key.as_deref().map(swarm_key).transpose()?,
             ..Settings::default()
-        })
+        }
+    }
+
+    /// Whether no option says anything.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let nothing = Settings {
+            hole_punching: true,
+            ..Settings::default()
+        };
+        self.swarm_key.is_none() && self.without_key(Role::Client) == nothing
+    }
+
+    /// The file with the key of a private network.
+    pub(crate) fn swarm_key_file(&self) -> Option<&Path> {
+        self.swarm_key.as_deref()
     }
 
     /// As [`settings`](Self::settings), for a node that is a way to find others even where it knows nobody.

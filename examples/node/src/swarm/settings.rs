@@ -58,6 +58,21 @@ impl Settings {
         self.kad.is_some() || self.mdns
     }
 
+    /// The same ways to find and reach peers, for a node that is of no use to others.
+    pub(crate) fn for_looking(&self) -> Self {
+        let asking = |kad: Kad| Kad {
+            role: Role::Client,
+            ..kad
+        };
+        Self {
+            limits: self.limits.clone(),
+            kad: self.kad.clone().map(asking),
+            mdns: self.mdns,
+            swarm_key: self.swarm_key,
+            ..Self::default()
+        }
+    }
+
     /// Whether anything has to be done from time to time.
     pub(crate) fn has_chores(&self) -> bool {
         self.finds_peers() || !self.relays.is_empty()
