@@ -22,6 +22,7 @@ mod identity;
 mod listen;
 mod local;
 mod logging;
+mod manager;
 mod meet;
 mod output;
 mod own;

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     args::{Common, RunArgs, swarm_key},
-    config, identity,
+    config, identity, manager,
     output::{self, Fact},
     running::Running,
     setup::Setup,
@@ -58,6 +58,7 @@ async fn start(setup: Setup, common: &Common) -> Result<(Node, Running)> {
     }
     node.join(&shutdown).await?;
     output::print(&Fact::Ready);
+    manager::tell(manager::State::Ready);
     Ok((node, running))
 }
 
@@ -93,6 +94,7 @@ async fn until_stopped(
             Err(error) => tracing::error!("not reloaded, and all stays as it was: {error:#}"),
         }
     }
+    manager::tell(manager::State::Stopping);
     let tasks = running.into_tasks();
     node.run_until(shutdown::finish(tasks, &shutdown, common.drain))
         .await??;
