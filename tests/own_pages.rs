@@ -18,16 +18,13 @@ use axum::{
 };
 use futures::{SinkExt as _, StreamExt as _, stream};
 use libp2p_http_proxy::{AllowedOrigin, Config, Gateway, GatewayConfig};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
     client_async,
     tungstenite::{Error as WsError, Message, client::IntoClientRequest as _},
 };
 
-use self::support::{Node, within};
+use self::support::{Node, exchange, within};
 
 fn pages() -> Router {
     Router::new()
@@ -68,16 +65,6 @@ async fn start(config: GatewayConfig) -> (Node, SocketAddr) {
     let gateway = Gateway::new(node.client.clone(), node.peer, config).with_own(pages());
     tokio::spawn(gateway.serve(listener, pending()));
     (node, address)
-}
-
-/// Sends a request, and reads until the connection ends.
-async fn exchange(address: SocketAddr, text: &str) -> (String, bool) {
-    let mut stream = TcpStream::connect(address).await.expect("connects");
-    let text = text.replace('\n', "\r\n");
-    stream.write_all(text.as_bytes()).await.expect("is taken");
-    let mut answer = Vec::new();
-    let end = within(stream.read_to_end(&mut answer)).await;
-    (String::from_utf8_lossy(&answer).into_owned(), end.is_ok())
 }
 
 #[tokio::test]

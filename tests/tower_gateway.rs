@@ -26,13 +26,10 @@ use libp2p_http_proxy::{
     Config, Gateway, GatewayBody, GatewayConfig, GatewayRules, GatewayService, Tunnels,
     rewrite::ForwardedMode, route::Domain, tower,
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-use self::support::{Node, name, within};
+use self::support::{Node, exchange, name, within};
 
 /// A node with the gateway, and one with an application.
 struct Path {
@@ -92,16 +89,6 @@ impl Path {
         let uri = format!("{}{target}", self.prefix);
         Request::builder().uri(uri).header("Host", "here.localhost")
     }
-}
-
-/// Sends a request over a connection of its own, and reads until that is closed.
-async fn exchange(address: SocketAddr, text: &str) -> (String, bool) {
-    let mut stream = TcpStream::connect(address).await.expect("connects");
-    let text = text.replace('\n', "\r\n");
-    stream.write_all(text.as_bytes()).await.expect("is taken");
-    let mut answer = Vec::new();
-    let end = within(stream.read_to_end(&mut answer)).await;
-    (String::from_utf8_lossy(&answer).into_owned(), end.is_ok())
 }
 
 /// An application that says what it sees.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use http::{HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderValue, header, request::Parts};
 use tower_service::Service;
 use tracing::Instrument as _;
 
@@ -303,11 +303,7 @@ impl GatewayService {
 /// An answer of the gateway's own.
 fn answer(page: Page, mut log: Log) -> http::Response<GatewayBody> {
     log.record.status = page.status;
-    let mut answer = http::Response::new(GatewayBody::page(page.body, log));
-    // A page has the status and the fields of this crate.
-    *answer.status_mut() = StatusCode::from_u16(page.status).unwrap_or_default();
-    *answer.headers_mut() = convert::header_map(page.fields.iter()).unwrap_or_default();
-    answer
+    http::Response::from(page).map(|page| GatewayBody::page(page, log))
 }
 
 /// The last segment of a path that ends with a slash, and its query, as a reference from the same path without the slash.

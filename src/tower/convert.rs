@@ -15,7 +15,7 @@ use hyper::ext::ReasonPhrase;
 use crate::h1::{Decoder, Limits, Server, Step};
 use crate::{
     error::ExchangeError,
-    failure::Failure,
+    failure::{Failure, Page},
     h1::{self, Field, Fields, Kind, Length, Misuse, RequestHead, ResponseHead, Version, tokens},
     message::Response,
     payload::Payload,
@@ -153,6 +153,19 @@ pub(crate) fn header_map<'f>(
     Ok(map)
 }
 
+/// A page for an application that answers with the types of `http` (feature `tower`), such as one with pages of its own on the
+/// host of a gateway. What `http` cannot hold, which no page of this crate has: such a status becomes 500, and with such a field
+/// all of them are left out.
+impl From<Page> for http::Response<Bytes> {
+    fn from(page: Page) -> Self {
+        let mut response = Self::new(page.body);
+        *response.status_mut() = http::StatusCode::from_u16(page.status)
+            .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        *response.headers_mut() = header_map(page.fields.iter()).unwrap_or_default();
+        response
+    }
+}
+
 /// The head of a request that an HTTP server has read, by the rules for one that was read here: it may come from another
 /// version of HTTP, or through code that changed it. What the fields say about the body goes, as the body knows it itself.
 #[cfg(feature = "tokio")]
@@ -247,5 +260,24 @@ fn bad_target(target: &str) -> Failure {
     match target.bytes().find(refused) {
         Some(byte) => RouteError::Character { byte }.into(),
         None => Failure::BadRequest(h1::Error::Target),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_keeps_its_status_its_fields_and_its_body() {
+        let failure = Failure::NoCapacity { what: "streams" };
+        let page = failure.respond("p2p-gateway", None);
+        let response = http::Response::from(page.clone());
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers().len(), page.fields.len());
+        assert_eq!(
+            response.headers()["Retry-After"],
+            page.fields.get("Retry-After").unwrap()
+        );
+        assert_eq!(response.body(), &page.body);
     }
 }

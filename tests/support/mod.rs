@@ -9,7 +9,7 @@
 #[cfg(feature = "tokio")]
 pub mod path;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use futures::StreamExt;
 use libp2p::{
@@ -19,7 +19,11 @@ use libp2p_http_proxy::{
     Client, Coalescing, Config, Event, HttpProxyBehaviour, Requests, ServiceName,
 };
 use libp2p_swarm_test::SwarmExt as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+};
 
 /// How long anything in a test may take before it counts as hanging.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -179,4 +183,15 @@ pub async fn within<T>(future: impl Future<Output = T>) -> T {
 
 pub fn name(name: &str) -> ServiceName {
     name.parse().expect("is a service name")
+}
+
+/// Sends a request over a connection of its own, its lines ended as HTTP wants it. Returns what comes until that ends, and
+/// whether it was ended in order.
+pub async fn exchange(address: SocketAddr, text: &str) -> (String, bool) {
+    let mut stream = TcpStream::connect(address).await.expect("connects");
+    let text = text.replace('\n', "\r\n");
+    stream.write_all(text.as_bytes()).await.expect("is taken");
+    let mut answer = Vec::new();
+    let end = within(stream.read_to_end(&mut answer)).await;
+    (String::from_utf8_lossy(&answer).into_owned(), end.is_ok())
 }

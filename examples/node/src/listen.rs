@@ -6,6 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     extract::{Path, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -167,7 +168,7 @@ fn handshake(request: &Request) -> Result<Response, String> {
     if !subprotocols(request.headers()).any(|name| name == SUBPROTOCOL) {
         return Err(format!("offer the subprotocol {SUBPROTOCOL}"));
     }
-    let response = create_response_with_body(request, axum::body::Body::empty);
+    let response = create_response_with_body(request, Body::empty);
     let mut response = response.map_err(|error| error.to_string())?;
     let chosen = HeaderValue::from_static(SUBPROTOCOL);
     response

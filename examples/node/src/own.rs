@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -86,20 +87,5 @@ async fn not_a_route(request: Request) -> Response {
     };
     let accept = request.headers().get(header::ACCEPT);
     let page = Failure::from(error).respond("p2p-gateway", accept.map(HeaderValue::as_bytes));
-    let mut response = (
-        StatusCode::from_u16(page.status).unwrap_or(StatusCode::BAD_REQUEST),
-        page.body,
-    )
-        .into_response();
-    let fields = response.headers_mut();
-    fields.remove(header::CONTENT_TYPE);
-    for field in page.fields.iter() {
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::try_from(field.name),
-            HeaderValue::from_bytes(field.value),
-        ) {
-            fields.append(name, value);
-        }
-    }
-    response
+    axum::http::Response::from(page).map(Body::from)
 }
