@@ -16,12 +16,12 @@ use libp2p_identity::PeerId;
 use libp2p_swarm::{
     ConnectionDenied, ConnectionId, DialError, FromSwarm, NetworkBehaviour, PeerAddresses,
     THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
-    dial_opts::{DialOpts, PeerCondition},
 };
 
 use crate::{
     client::Client,
     config::Config,
+    destination::Destination,
     event::{Event, OutboundFailure, ServiceTaken},
     exchanges::{Exchanges, Report, Work},
     handler::Handler,
@@ -126,15 +126,16 @@ impl HttpProxyBehaviour {
     /// Otherwise as [`Client::send`], which is the better choice for large bodies and in tasks.
     pub fn send_request(
         &mut self,
-        peer: PeerId,
+        to: impl Into<Destination>,
         service: impl Into<Protocol>,
         request: Request<impl Into<Payload>>,
     ) -> OutboundRequestId {
         let request_id = self.shared.ids.outbound();
-        let protocol = service.into();
+        let (to, protocol) = (to.into(), service.into());
+        let peer = to.peer();
         let sent =
             self.client()
-                .send_on_connection(peer, protocol, request.head, request.body.into());
+                .send_on_connection(to, protocol, request.head, request.body.into());
         self.outgoing
             .push(Box::pin(sent.map(move |result| match result {
                 Ok(response) => Event::Response {
@@ -194,6 +195,14 @@ impl HttpProxyBehaviour {
         }
     }
 
+    /// Whether a dial is one at addresses that came with a request ([`Destination`]). What it fails with says nothing to
+    /// other requests, and nothing about where the peer is. To be asked at
+    /// [`SwarmEvent::Dialing`](libp2p_swarm::SwarmEvent::Dialing): later the dial may be over.
+    #[must_use]
+    pub fn is_dial_of_request(&self, connection: ConnectionId) -> bool {
+        self.shared.outbound.is_dial_at(connection)
+    }
+
     /// Notes how many bytes a relay carries for one connection, in both directions together; `None` for any number.
     /// Bodies that are declared to be larger are refused at once where the peer is reached through this relay only,
     /// instead of being cut in the middle.
@@ -251,6 +260,9 @@ impl HttpProxyBehaviour {
         }
         let unreached = Unreached::from(error);
         let outbound = &self.shared.outbound;
+        if outbound.dial_at_failed(attempt, || unreached.failure_at_addresses()) {
+            return;
+        }
         if !self.shared.config.peer_lookup() || !outbound.is_dialling(peer) {
             outbound.dial_failed(peer, || unreached.failure());
             return;
@@ -328,7 +340,10 @@ impl NetworkBehaviour for HttpProxyBehaviour {
                 }
             }
             FromSwarm::ConnectionEstablished(established) => {
-                self.lookups.connected(established.peer_id);
+                let peer = established.peer_id;
+                self.lookups.connected(peer);
+                let outbound = &self.shared.outbound;
+                outbound.dialled(peer, established.connection_id);
             }
             _ => {}
         }
@@ -354,12 +369,7 @@ impl NetworkBehaviour for HttpProxyBehaviour {
             if let Some(opts) = self.lookups.next_dial() {
                 return Poll::Ready(ToSwarm::Dial { opts });
             }
-            if let Some(peer) = self.shared.outbound.next_dial(cx) {
-                // Not "disconnected": a connection whose handler is gone may still count as one for the swarm, and
-                // without a handler it is of no use.
-                let opts = DialOpts::peer_id(peer)
-                    .condition(PeerCondition::NotDialing)
-                    .build();
+            if let Some(opts) = self.shared.outbound.next_dial(cx) {
                 return Poll::Ready(ToSwarm::Dial { opts });
             }
             if let Poll::Ready(Some(event)) = self.outgoing.poll_next_unpin(cx) {

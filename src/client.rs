@@ -3,11 +3,11 @@
 use std::{error::Error, fmt, sync::Arc};
 
 use futures::channel::oneshot;
-use libp2p_identity::PeerId;
 
 use crate::{
     body::Body,
     config::Config,
+    destination::Destination,
     event::OutboundFailure,
     h1::RequestHead,
     message::{Request, Response, Switch},
@@ -34,7 +34,8 @@ impl Client {
         Self { shared }
     }
 
-    /// Sends a request and waits for the head of its response. Interim responses are passed over.
+    /// Sends a request and waits for the head of its response. Interim responses are passed over. It goes to a peer, which
+    /// may come with addresses where it is dialled for this request, too: see [`Destination`].
     ///
     /// A request that fails on a reused stream before any byte of a response came is sent once more on a fresh one,
     /// if nothing of it was sent or its method is idempotent (RFC 9110 section 9.2.2), and its body is in memory.
@@ -45,18 +46,18 @@ impl Client {
     /// [`Config`] was hit, or the exchange failed on its stream.
     pub async fn send(
         &self,
-        peer: PeerId,
+        to: impl Into<Destination>,
         service: impl Into<Protocol>,
         request: Request<impl Into<Payload>>,
     ) -> Result<Response<Body>, OutboundFailure> {
-        self.send_noting(peer, service.into(), request, |_| {})
+        self.send_noting(to.into(), service.into(), request, |_| {})
             .await
     }
 
     /// As [`send`](Self::send), and says whenever there is a stream for the request, and whether it is a reused one.
     pub(crate) async fn send_noting(
         &self,
-        peer: PeerId,
+        to: Destination,
         service: Protocol,
         request: Request<impl Into<Payload>>,
         connected: impl FnMut(bool),
@@ -64,7 +65,7 @@ impl Client {
         let outgoing = Outgoing::new(request.head, None);
         let payload = request.body.into();
         let driver = Driver::Caller;
-        let answered = self.exchange(peer, &service, outgoing, payload, (driver, connected));
+        let answered = self.exchange(to, &service, outgoing, payload, (driver, connected));
         Ok(answered.await?.into_response())
     }
 
@@ -72,14 +73,14 @@ impl Client {
     /// busy with them.
     pub(crate) async fn send_on_connection(
         self,
-        peer: PeerId,
+        to: Destination,
         protocol: Protocol,
         head: RequestHead,
         payload: Payload,
     ) -> Result<Response<Body>, OutboundFailure> {
         let outgoing = Outgoing::new(head, None);
         let moved = (Driver::Connection, |_| {});
-        let answered = self.exchange(peer, &protocol, outgoing, payload, moved);
+        let answered = self.exchange(to, &protocol, outgoing, payload, moved);
         Ok(answered.await?.into_response())
     }
 
@@ -91,19 +92,19 @@ impl Client {
     /// As [`send`](Self::send). A refusal by the service is not an error but [`Switch::Refused`].
     pub async fn upgrade(
         &self,
-        peer: PeerId,
+        to: impl Into<Destination>,
         service: impl Into<Protocol>,
         head: RequestHead,
         protocol: &str,
     ) -> Result<Switch<Body>, OutboundFailure> {
-        self.upgrade_noting(peer, service.into(), head, protocol, |_| {})
+        self.upgrade_noting(to.into(), service.into(), head, protocol, |_| {})
             .await
     }
 
     /// As [`upgrade`](Self::upgrade), and says whenever there is a stream for the request, and whether it is a reused one.
     pub(crate) async fn upgrade_noting(
         &self,
-        peer: PeerId,
+        to: Destination,
         service: Protocol,
         head: RequestHead,
         protocol: &str,
@@ -112,7 +113,7 @@ impl Client {
         let outgoing = Outgoing::new(head, Some(protocol.to_owned()));
         let payload = Payload::empty();
         let driver = Driver::Caller;
-        let answered = self.exchange(peer, &service, outgoing, payload, (driver, connected));
+        let answered = self.exchange(to, &service, outgoing, payload, (driver, connected));
         Ok(answered.await?.into_switch())
     }
 
@@ -128,7 +129,7 @@ impl Client {
 
     async fn exchange(
         &self,
-        peer: PeerId,
+        to: Destination,
         protocol: &Protocol,
         outgoing: Outgoing,
         payload: Payload,
@@ -137,7 +138,7 @@ impl Client {
         let half_close = self.shared.config.half_close(protocol);
         let outgoing = Arc::new(outgoing);
         let spare = payload.try_clone();
-        let lent = self.acquire(peer, protocol, false).await?;
+        let lent = self.acquire(&to, protocol, false).await?;
         let reused = lent.reused;
         connected(reused);
         let failed = match driver.send(&outgoing, lent, payload, half_close).await {
@@ -146,8 +147,9 @@ impl Client {
         };
         match spare {
             Some(payload) if reused && failed.may_retry => {
+                let peer = to.peer();
                 tracing::debug!(%peer, %protocol, error = &failed.error as &dyn Error, "sending again");
-                let lent = self.acquire(peer, protocol, true).await?;
+                let lent = self.acquire(&to, protocol, true).await?;
                 connected(false);
                 let sent = driver.send(&outgoing, lent, payload, half_close).await;
                 Ok(sent.map_err(|failed| failed.error)?)
@@ -161,13 +163,41 @@ impl Client {
     /// such a one turned out to be dead.
     pub(crate) async fn acquire(
         &self,
-        peer: PeerId,
+        to: &Destination,
         protocol: &Protocol,
         fresh: bool,
     ) -> Result<Lent, OutboundFailure> {
-        match self.shared.outbound.acquire(peer, protocol, fresh)? {
+        if !to.addresses().is_empty() {
+            // On the heap, as few requests come with addresses and all would have to be as large as those.
+            return Box::pin(self.acquire_at(to, protocol, fresh)).await;
+        }
+        match self.shared.outbound.acquire(to.peer(), protocol, fresh)? {
+            // Here and not by the function, as each layer of futures copies what comes through it.
             Acquired::Now(lent) => Ok(lent),
-            Acquired::Later(awaited) => awaited.await,
+            later => later.granted().await,
+        }
+    }
+
+    /// As [`acquire`](Self::acquire), of a peer that may be at the addresses of its destination, too. Whichever way leads to
+    /// it first is taken, and the request fails if none does.
+    async fn acquire_at(
+        &self,
+        to: &Destination,
+        protocol: &Protocol,
+        fresh: bool,
+    ) -> Result<Lent, OutboundFailure> {
+        let outbound = &self.shared.outbound;
+        let attempted = outbound.dial_at(to)?;
+        let known = outbound.acquire(to.peer(), protocol, fresh)?;
+        match (known.granted().await, attempted) {
+            (Err(known), Some(attempted)) if known.is_of_dial() => match attempted.await {
+                Ok(()) => {
+                    let acquired = outbound.acquire(to.peer(), protocol, fresh)?;
+                    acquired.granted().await
+                }
+                Err(error) => Err(error.and(known)),
+            },
+            (known, _) => known,
         }
     }
 

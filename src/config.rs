@@ -27,6 +27,7 @@ pub struct Config {
     max_outbound_streams: usize,
     spare_streams: usize,
     max_waiting_requests: usize,
+    max_addressed_dials: usize,
     max_queued_requests: usize,
     kubo_names: bool,
     aliases: Vec<(Protocol, ServiceName)>,
@@ -50,6 +51,7 @@ impl Default for Config {
             max_outbound_streams: 128,
             spare_streams: 2,
             max_waiting_requests: 16_384,
+            max_addressed_dials: 64,
             max_queued_requests: 1_024,
             kubo_names: false,
             aliases: Vec::new(),
@@ -136,6 +138,11 @@ settings! {
     /// gateway queues 10,000 local clients instead of turning them away; a waiting request costs about 200 bytes
     /// besides its own head.
     with_max_waiting_requests / max_waiting_requests: usize;
+
+    /// Dials under way at addresses that came with requests ([`Destination`](crate::Destination)); one more fails with
+    /// [`OutboundFailure::TooManyDials`](crate::OutboundFailure::TooManyDials). Requests with the same destination share one,
+    /// and one peer has 4 at most. Default: 64, at a few sockets and KiB each for as long as the transport tries.
+    with_max_addressed_dials / max_addressed_dials: usize;
 
     /// New streams whose first request may wait in one [`Requests`](crate::Requests) stream; one more is answered with
     /// a 503. Later requests of a stream are read when they are asked for. Default: 1,024.

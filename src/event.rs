@@ -103,6 +103,10 @@ pub enum OutboundFailure {
         /// What the swarm says of the attempt, for every address that was tried.
         reason: String,
     },
+    /// As many dials at addresses that came with requests as may be are under way:
+    /// [`Config::max_addressed_dials`](crate::Config::max_addressed_dials) in all, or 4 at this peer.
+    #[error("too many dials at addresses of requests are under way")]
+    TooManyDials,
     /// The peer does not offer the service.
     #[error("the peer does not offer {protocol}")]
     UnsupportedProtocol {
@@ -128,6 +132,30 @@ pub enum OutboundFailure {
     /// The exchange failed on its stream.
     #[error("the exchange failed")]
     Exchange(#[source] ExchangeError),
+}
+
+impl OutboundFailure {
+    /// Whether no address led to the peer, so that another one may.
+    pub(crate) fn is_of_dial(&self) -> bool {
+        matches!(
+            self,
+            Self::NoAddresses
+                | Self::NotFound { .. }
+                | Self::WrongPeerId { .. }
+                | Self::DialFailure { .. }
+        )
+    }
+
+    /// This failure of a dial at the addresses of a request, with what came of those that were known.
+    pub(crate) fn and(self, known: Self) -> Self {
+        match (self, known) {
+            (Self::DialFailure { reason }, Self::DialFailure { reason: known }) => {
+                let reason = format!("{reason}; {known}");
+                Self::DialFailure { reason }
+            }
+            (at_addresses, _) => at_addresses,
+        }
+    }
 }
 
 impl From<ExchangeError> for OutboundFailure {

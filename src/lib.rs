@@ -83,6 +83,7 @@ mod browser;
 mod client;
 mod coalescing;
 mod config;
+mod destination;
 mod error;
 mod event;
 mod exchanges;
@@ -133,6 +134,7 @@ pub use self::{
     client::Client,
     coalescing::Coalescing,
     config::Config,
+    destination::Destination,
     error::{ExchangeError, Wait},
     event::{Event, InboundFailure, OutboundFailure, ServiceTaken},
     ids::{InboundRequestId, OutboundRequestId},

@@ -134,6 +134,19 @@ impl Unreached {
     }
 }
 
+impl Unreached {
+    /// What a request ends with whose own addresses were dialled.
+    pub(crate) fn failure_at_addresses(&self) -> OutboundFailure {
+        match self {
+            // The swarm leaves out where it listens itself, and else dials what it is given.
+            Self::NoAddresses => OutboundFailure::DialFailure {
+                reason: "the addresses of the request are those of this node".to_owned(),
+            },
+            other => other.failure(),
+        }
+    }
+}
+
 impl From<&DialError> for Unreached {
     fn from(error: &DialError) -> Self {
         match error {

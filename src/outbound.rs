@@ -1,12 +1,13 @@
 //! The outbound streams of all peers: idle ones for reuse, and the requests that wait for one.
 
+mod dials;
 mod lanes;
 mod seat;
 mod streams;
 mod waiting;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Context,
@@ -14,17 +15,19 @@ use std::{
 
 use futures::task::AtomicWaker;
 use libp2p_identity::PeerId;
+use libp2p_swarm::{ConnectionId, dial_opts::DialOpts};
 
 use crate::{
-    config::Config, event::OutboundFailure, hop::Hop, io::Transport, link::Link, service::Protocol,
-    stats::Stats,
+    config::Config, destination::Destination, event::OutboundFailure, hop::Hop, io::Transport,
+    link::Link, service::Protocol, stats::Stats,
 };
 
-use self::{lanes::Forgotten, streams::Streams};
 pub(crate) use self::{
+    dials::Attempted,
     seat::{Lent, OutboundSeat},
     waiting::Awaited,
 };
+use self::{dials::Dials, lanes::Forgotten, streams::Streams};
 
 /// What a waiting request gets in the end.
 pub(crate) type Granted = Result<Lent, OutboundFailure>;
@@ -36,7 +39,7 @@ pub(crate) type Granted = Result<Lent, OutboundFailure>;
 pub(crate) struct Outbound {
     config: Arc<Config>,
     peers: Mutex<Peers>,
-    dials: Mutex<VecDeque<PeerId>>,
+    dials: Mutex<Dials>,
     dialer: AtomicWaker,
 }
 
@@ -58,6 +61,16 @@ struct Peers {
 pub(crate) enum Acquired {
     Now(Lent),
     Later(Awaited),
+}
+
+impl Acquired {
+    /// The stream, once it is there.
+    pub(crate) async fn granted(self) -> Granted {
+        match self {
+            Self::Now(lent) => Ok(lent),
+            Self::Later(awaited) => awaited.await,
+        }
+    }
 }
 
 impl Outbound {
@@ -107,14 +120,47 @@ impl Outbound {
 
     /// Has the swarm dial a peer.
     fn dial(&self, peer: PeerId) {
-        self.dials().push_back(peer);
+        self.dials().want(peer);
         self.dialer.wake();
     }
 
-    /// The next peer to dial; the task of `cx` is woken for more.
-    pub(crate) fn next_dial(&self, cx: &Context<'_>) -> Option<PeerId> {
+    /// Has the swarm dial a peer at the addresses of its destination, too. `None` if there is a connection to it.
+    pub(crate) fn dial_at(
+        &self,
+        destination: &Destination,
+    ) -> Result<Option<Attempted>, OutboundFailure> {
+        let streams = self.find(destination.peer());
+        if streams.is_some_and(|streams| streams.is_connected()) {
+            return Ok(None);
+        }
+        let attempted = self.dials().want_at(destination, &self.config)?;
+        self.dialer.wake();
+        Ok(Some(attempted))
+    }
+
+    /// The next dial for the swarm; the task of `cx` is woken for more.
+    pub(crate) fn next_dial(&self, cx: &Context<'_>) -> Option<DialOpts> {
         self.dialer.register(cx.waker());
-        self.dials().pop_front()
+        self.dials().next()
+    }
+
+    /// Whether a dial of the swarm that is under way is one for [`dial_at`](Self::dial_at).
+    pub(crate) fn is_dial_at(&self, connection: ConnectionId) -> bool {
+        self.dials().is_at_addresses(connection)
+    }
+
+    /// A dial of the swarm has led to a connection, whose handler exists.
+    pub(crate) fn dialled(&self, peer: PeerId, connection: ConnectionId) {
+        self.dials().connected(peer, connection);
+    }
+
+    /// A dial of the swarm has failed; whether it was one for [`dial_at`](Self::dial_at), which concerns nobody else.
+    pub(crate) fn dial_at_failed(
+        &self,
+        connection: ConnectionId,
+        error: impl Fn() -> OutboundFailure,
+    ) -> bool {
+        self.dials().failed(connection, error)
     }
 
     /// A connection to the peer of `link` exists.
@@ -197,6 +243,7 @@ impl Outbound {
         peers.last = None;
         let known = mem::take(&mut peers.known);
         drop(peers);
+        self.dials().end();
         for streams in known.values() {
             streams.end();
         }
@@ -219,7 +266,7 @@ impl Outbound {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dials(&self) -> MutexGuard<'_, VecDeque<PeerId>> {
+    fn dials(&self) -> MutexGuard<'_, Dials> {
         self.dials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -64,6 +64,7 @@ fn outbound(failure: &OutboundFailure) -> &'static str {
         OutboundFailure::DialTimeout => "dial_timeout",
         OutboundFailure::StreamTimeout => "stream_timeout",
         OutboundFailure::TooManyWaiting => "too_many_waiting",
+        OutboundFailure::TooManyDials => "too_many_dials",
         OutboundFailure::SwarmEnded => "swarm_ended",
         OutboundFailure::Exchange(_) => "exchange",
     }

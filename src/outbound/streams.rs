@@ -140,6 +140,10 @@ impl Streams {
         }
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.lock().peer.is_connected()
+    }
+
     pub(super) fn is_dialling(&self) -> bool {
         self.lock().peer.is_dialling()
     }

@@ -171,8 +171,8 @@ impl Answer for LocalClient {
 /// Who was asked for what.
 fn remote<'a>(text: &'a mut PeerText, to: &ToPeer) -> Remote<'a> {
     Remote {
-        peer: to.peer,
-        text: text.of(to.peer),
+        peer: to.peer(),
+        text: text.of(to.peer()),
         service: to.protocol.clone(),
     }
 }

@@ -253,7 +253,7 @@ impl GatewayService {
         let Routed { terms, turn } = self.settings.route(&rules, head, &mut Recent::default());
         let passed = match turn {
             Ok(Turn::Pass(to, target)) => {
-                log.remote = Some((to.peer, to.protocol.clone()));
+                log.remote = Some((to.peer(), to.protocol.clone()));
                 let way = Way {
                     head,
                     to,

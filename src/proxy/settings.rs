@@ -231,7 +231,7 @@ impl Settings {
         };
         let to = ToPeer {
             client: self.client.clone(),
-            peer,
+            to: peer.into(),
             protocol,
         };
         Ok(Turn::Pass(to, target))

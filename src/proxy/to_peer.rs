@@ -4,6 +4,7 @@ use libp2p_identity::PeerId;
 
 use crate::{
     client::Client,
+    destination::Destination,
     event::OutboundFailure,
     failure::Failure,
     outbound::OutboundSeat,
@@ -14,7 +15,8 @@ use crate::{
 /// Streams to a service of a peer, as a proxy uses them.
 pub(super) struct ToPeer {
     pub(super) client: Client,
-    pub(super) peer: PeerId,
+    /// The peer, and where the request says that it is.
+    pub(super) to: Destination,
     pub(super) protocol: Protocol,
 }
 
@@ -22,7 +24,7 @@ impl Connect for ToPeer {
     type Seat = OutboundSeat;
 
     async fn connect(&self, fresh: bool) -> Result<Upstream<OutboundSeat>, Failure> {
-        match self.client.acquire(self.peer, &self.protocol, fresh).await {
+        match self.client.acquire(&self.to, &self.protocol, fresh).await {
             Ok(lent) => Ok(Upstream {
                 hop: lent.hop,
                 seat: lent.seat,
@@ -33,7 +35,7 @@ impl Connect for ToPeer {
     }
 
     fn terminated(&self, reason: String) -> Failure {
-        let peer = self.peer;
+        let peer = self.peer();
         Failure::ConnectionTerminated { peer, reason }
     }
 
@@ -47,8 +49,12 @@ impl Connect for ToPeer {
 }
 
 impl ToPeer {
+    pub(super) fn peer(&self) -> PeerId {
+        self.to.peer()
+    }
+
     pub(super) fn failure(&self, error: OutboundFailure) -> Failure {
-        let peer = self.peer;
+        let peer = self.peer();
         let limit = self.client.config().dial_timeout();
         match error {
             OutboundFailure::NoAddresses => Failure::NoAddresses { peer },
@@ -66,6 +72,9 @@ impl ToPeer {
             },
             OutboundFailure::TooManyWaiting => Failure::NoCapacity {
                 what: "requests waiting for the peer",
+            },
+            OutboundFailure::TooManyDials => Failure::NoCapacity {
+                what: "dials at addresses that requests name",
             },
             OutboundFailure::SwarmEnded => Failure::ShuttingDown,
             OutboundFailure::ConnectionClosed => {

@@ -171,7 +171,7 @@ impl ToPeer {
         let connected = |reused| record.connected(reused);
         let sent = self
             .client
-            .send_noting(self.peer, protocol, request, connected);
+            .send_noting(self.to.clone(), protocol, request, connected);
         sent.await.map_err(|error| self.response_failure(error))
     }
 
@@ -186,7 +186,7 @@ impl ToPeer {
         let connected = |reused| record.connected(reused);
         let sent = self
             .client
-            .upgrade_noting(self.peer, protocol, head, &offered, connected);
+            .upgrade_noting(self.to.clone(), protocol, head, &offered, connected);
         sent.await.map_err(|error| self.response_failure(error))
     }
 
