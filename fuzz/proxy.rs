@@ -113,6 +113,12 @@ fn rewrite_request(settings: u8, found: &[Found<RequestHead>]) {
     );
     check_body(rest, body);
     check_fields(passed.fields().iter(), with_peer);
+    assert!(
+        passed
+            .fields()
+            .iter()
+            .all(|field| !is_of_gateway(field.name))
+    );
     assert_eq!(passed.fields().get_all("Host").count(), 1);
 
     let untouched = |field: &Field<'_>| {
@@ -292,6 +298,7 @@ fn check_body<H>(came: &[Found<H>], passed: &[Found<H>]) {
         trailers
             .iter()
             .all(|field| !is_peer_claim(field.name) && !is_of_hop(field.name))
+            && trailers.iter().all(|field| !is_of_gateway(field.name))
     );
 }
 
@@ -341,11 +348,20 @@ fn is_peer_claim(name: &str) -> bool {
         .eq_ignore_ascii_case("x_libp2p_peer")
 }
 
+/// What a server under CGI would see as what a client says to its gateway.
+fn is_of_gateway(name: &str) -> bool {
+    let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    ["x_libp2p_addrs", "x_libp2p_multiaddr"]
+        .iter()
+        .any(|own| name.eq_ignore_ascii_case(own))
+}
+
 fn is_set_by_proxy(name: &str) -> bool {
     let name = name
         .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
         .to_ascii_lowercase();
     is_peer_claim(&name)
+        || is_of_gateway(&name)
         || [
             "x_forwarded_for",
             "x_forwarded_host",

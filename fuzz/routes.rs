@@ -6,13 +6,13 @@
     reason = "each program that includes this uses a part of it"
 )]
 
-use std::fmt::Display;
+use std::{fmt::Display, net::IpAddr};
 
 use libp2p_http_proxy::{
     Protocol, ServiceName,
     failure::Failure,
     h1::RequestHead,
-    route::{Domain, Route, parse_peer_id, peer_cid},
+    route::{Domain, MultiaddrRoute, RequestAddresses, Route, parse_peer_id, peer_cid},
 };
 
 const PEER: &str = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5";
@@ -109,6 +109,110 @@ fn check_domain(domain: &Domain, text: &str) {
     if let Some(host) = domain.host_of(&peer, &service) {
         assert_eq!(domain.read(&host), Some(Ok((peer, service))));
     }
+}
+
+/// What may be in an address that is dialled for a request.
+const PARTS: [&str; 18] = [
+    "ip4",
+    "ip6",
+    "dns",
+    "dns4",
+    "dns6",
+    "dnsaddr",
+    "tcp",
+    "udp",
+    "quic-v1",
+    "ws",
+    "wss",
+    "x-parity-ws",
+    "x-parity-wss",
+    "tls",
+    "sni",
+    "webtransport",
+    "webrtc-direct",
+    "certhash",
+];
+
+/// The first line is a target, the rest a list of addresses; each part is also the other.
+///
+/// What is taken consists of transports that are known, reads again as it is shown, names no other peer and, where only
+/// public addresses are, no place that is known not to be. A target becomes one that a request can have. All else is an
+/// error that is fit to be shown.
+pub(crate) fn addresses(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (target, list) = text.split_once('\n').unwrap_or((&text, &text));
+    let peer = parse_peer_id(PEER).expect("a peer id");
+    for allowed in [RequestAddresses::Public, RequestAddresses::Any] {
+        for line in [list, target] {
+            match allowed.read(&peer, [line.as_bytes()]) {
+                Ok(read) => {
+                    assert!(read.len() <= 16);
+                    let shown = read.iter().map(ToString::to_string);
+                    shown.for_each(|shown| check_address(&shown, allowed));
+                }
+                Err(error) => check_refusal(&error, error.status()),
+            }
+        }
+        match MultiaddrRoute::parse(target, [list.as_bytes()], allowed) {
+            Ok(route) => {
+                assert!(Route::parse(target).is_err());
+                assert!(route.target.starts_with('/') && route.target.len() <= target.len());
+                RequestHead::new("GET", &route.target).expect("what is left is a target");
+                check_address(&route.address.to_string(), allowed);
+            }
+            Err(error) if error.location().is_some() => assert_eq!(error.status(), 308),
+            Err(error) => check_refusal(&error, error.status()),
+        }
+    }
+}
+
+fn check_address(shown: &str, allowed: RequestAddresses) {
+    let peer = parse_peer_id(PEER).expect("a peer id");
+    let read = |text: &str| allowed.read(&peer, [text.as_bytes()]);
+    // Commas part addresses, and a name may have one where an address does not come in a list.
+    if !shown.contains(',') && shown.len() < 400 {
+        let again = read(shown).expect("reads again");
+        assert_eq!(again[0].to_string(), shown);
+        let named = read(&format!("{shown}/p2p/{PEER}")).expect("is that of the peer");
+        assert_eq!(named, again);
+    }
+    let mut parts = shown.split('/').skip(1);
+    while let Some(part) = parts.next() {
+        match part {
+            "p2p" => {
+                parts.next().expect("an id");
+                assert_eq!(parts.next(), Some("p2p-circuit"), "{shown}");
+                assert_eq!(parts.next(), None, "{shown}");
+            }
+            "quic-v1" | "ws" | "wss" | "tls" | "webtransport" | "webrtc-direct" => {}
+            _ => {
+                assert!(PARTS.contains(&part), "{shown}");
+                check_value(part, parts.next().expect("a value"), allowed);
+            }
+        }
+    }
+}
+
+fn check_value(part: &str, value: &str, allowed: RequestAddresses) {
+    if allowed == RequestAddresses::Any {
+        return;
+    }
+    assert!(!part.starts_with("dns"), "{value}");
+    let Ok(ip) = value.parse::<IpAddr>() else {
+        return;
+    };
+    let is_private = match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
+    };
+    let ip = ip.to_canonical();
+    let is_nobody = ip.is_unspecified() || ip.is_loopback() || ip.is_multicast();
+    assert!(!is_private && !is_nobody, "{ip}");
+}
+
+fn check_refusal(error: &impl Display, status: u16) {
+    assert!(matches!(status, 400 | 403));
+    check_message(error);
 }
 
 /// A label of a host in its canonical form.

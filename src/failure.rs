@@ -408,6 +408,7 @@ impl Failure {
             Self::BadRoute(RouteError::MissingSlash { .. })
             | Self::OwnOrigin { .. }
             | Self::ShuttingDown => "proxy_internal_response",
+            Self::BadRoute(error) if error.status() == 403 => "http_request_denied",
             Self::BadRequest(_)
             | Self::BadRoute(_)
             | Self::BadHost(_)

@@ -24,6 +24,7 @@ mod socket;
 mod target;
 mod to_peer;
 mod to_server;
+mod told;
 mod tunnel;
 
 #[cfg(feature = "tower")]

@@ -289,6 +289,43 @@ mod tests {
     }
 
     #[test]
+    fn nobody_else_learns_where_the_client_said_that_the_peer_is() {
+        for name in [
+            "X-Libp2p-Addrs",
+            "x-libp2p-addrs",
+            "X_LIBP2P_ADDRS",
+            "X.Libp2p-Addrs",
+            "X-Libp2p-Multiaddr",
+            "x_libp2p_multiaddr",
+        ] {
+            let line = format!("{name}: /ip4/1.1.1.1/tcp/1");
+            for option in ["close", name] {
+                let option = format!("Connection: {option}");
+                let head = request(&["GET / HTTP/1.1", "Host: h", &line, &option, &line]);
+                assert_eq!(lines(RequestRewrite::new(&head).fields()), ["Host: h"]);
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_host_becomes_that_of_the_proxy() {
+        let own = host("own:1");
+        let head = request(&["GET multiaddr:/a HTTP/1.1", "hOST:", "A: 1"]);
+        let rewrite = RequestRewrite::new(&head)
+            .with_host(&HostPolicy::Preserve, &own)
+            .with_forwarded(ForwardedMode::Replace, [127, 0, 0, 1].into(), "http");
+        assert_eq!(
+            lines(rewrite.fields()),
+            [
+                "hOST: own:1",
+                "A: 1",
+                "X-Forwarded-For: 127.0.0.1",
+                "X-Forwarded-Proto: http"
+            ]
+        );
+    }
+
+    #[test]
     fn the_service_learns_how_the_client_came() {
         use ForwardedMode as M;
         let v4: IpAddr = "127.0.0.1".parse().unwrap();
@@ -401,6 +438,8 @@ mod tests {
                 ("Content-Length", "0"),
             ],
         );
+        let nowhere = ResponseRewrite::new(&head).with_cookie_scope(CookieScope::nowhere());
+        assert_eq!(lines(nowhere.fields()), ["Server: x"]);
         let below = CookieScope::below("/p/app").unwrap();
         for (scope, first, last) in [
             (None, "a=1; Path=/; Domain=x", "c=3;path=/c"),

@@ -30,6 +30,7 @@ const TARGETS: &[(&str, Invariant)] = &[
     ("rewrite", proxy::rewrite),
     ("route", routes::route),
     ("host", routes::host),
+    ("addresses", routes::addresses),
 ];
 
 #[test]

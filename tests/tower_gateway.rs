@@ -8,6 +8,7 @@ use std::{
     convert::Infallible,
     future::pending,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use ::tower::ServiceExt as _;
@@ -24,12 +25,14 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use libp2p_http_proxy::{
     Config, Gateway, GatewayBody, GatewayConfig, GatewayRules, GatewayService, Tunnels,
-    rewrite::ForwardedMode, route::Domain, tower,
+    rewrite::ForwardedMode,
+    route::{Domain, RequestAddresses},
+    tower,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-use self::support::{Node, exchange, name, within};
+use self::support::{Node, Wire, exchange, name, within};
 
 /// A node with the gateway, and one with an application.
 struct Path {
@@ -584,4 +587,58 @@ async fn own_pages_are_answered_beside_the_routes() {
     }
     let served = path.call(request(&format!("{}/x", path.prefix))).await;
     assert_eq!(served.status(), 200);
+}
+
+#[tokio::test]
+async fn addresses_of_the_peer_come_with_the_request() {
+    let node = || Node::start(Wire::Tcp, Config::default(), Duration::from_secs(60));
+    let (near, origin) = (node().await, node().await);
+    let requests = origin.accept(&name("app")).await;
+    tokio::spawn(tower::serve(requests, mirror(), pending()));
+    let call = |allowed, target: String, field: (&'static str, String)| {
+        let config = GatewayConfig::default().with_request_addresses(allowed);
+        let gateway = Gateway::new(near.client.clone(), near.peer, config).into_service();
+        let request = Request::get(target)
+            .header("Host", "here.localhost")
+            .header(field.0, field.1)
+            .body(Empty::<Bytes>::new())
+            .expect("is a request");
+        async move {
+            let answer = within(gateway.oneshot(request)).await;
+            let (parts, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
+            let body = within(body.collect()).await.expect("is whole").to_bytes();
+            (
+                parts.status.as_u16(),
+                String::from_utf8_lossy(&body).into_owned(),
+            )
+        }
+    };
+    let addresses = || ("X-Libp2p-Addrs", origin.address.to_string());
+    let route = || format!("/http/{}/app/a?q", origin.peer);
+    for (allowed, status) in [
+        (RequestAddresses::Ignored, 502),
+        (RequestAddresses::Public, 403),
+        (RequestAddresses::Any, 200),
+    ] {
+        let (found, body) = call(allowed, route(), addresses()).await;
+        assert_eq!(found, status, "{body}");
+        assert!(!body.contains("libp2p-addrs"), "{body}");
+    }
+    let address = format!("{}/p2p/{}", origin.address, origin.peer);
+    let target = format!(
+        "/http/multiaddr/app/a?multiaddr={}&q",
+        address.replace('/', "%2F")
+    );
+    let field = || ("x-libp2p-multiaddr", address.clone());
+    for (target, expected) in [
+        (target, "GET /a?q\n"),
+        ("/http/multiaddr/app/b".to_owned(), "GET /b\n"),
+    ] {
+        let (status, body) = call(RequestAddresses::Any, target, field()).await;
+        assert_eq!(status, 200, "{body}");
+        assert!(
+            body.starts_with(expected) && !body.contains("multiaddr"),
+            "{body}"
+        );
+    }
 }

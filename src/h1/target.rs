@@ -18,9 +18,15 @@ pub(crate) enum Form<'a> {
         scheme: &'a [u8],
         authority: &'a [u8],
     },
+    /// `multiaddr:/path?query`, absolute as well, and without an authority
+    Multiaddr,
     /// `*`, for OPTIONS only
     Asterisk,
 }
+
+/// The only scheme without an authority that is read: whom its targets address, their path says. Proxies of the HTTP of
+/// peers take them.
+const MULTIADDR: &[u8] = b"multiaddr";
 
 /// Checks that `method` is one that every recipient reads alike.
 pub(crate) fn check_method(method: &[u8]) -> Result<(), Error> {
@@ -77,7 +83,11 @@ pub(crate) fn check_host(form: Form<'_>, host: Option<&[u8]>, required: bool) ->
             Ok(())
         };
     };
-    let host = Authority::parse(host).ok_or(Error::InvalidHost)?;
+    let Some(host) = Authority::parse(host) else {
+        // A target without an authority comes with an empty Host.
+        let is_unnamed = host.is_empty() && matches!(form, Form::Multiaddr);
+        return is_unnamed.then_some(()).ok_or(Error::InvalidHost);
+    };
     if let Form::Absolute { scheme, authority } = form {
         let authority = Authority::parse(authority).ok_or(Error::Target)?;
         if !authority.is_same(&host, scheme) {
@@ -90,6 +100,9 @@ pub(crate) fn check_host(form: Form<'_>, host: Option<&[u8]>, required: bool) ->
 fn absolute(target: &[u8]) -> Result<Form<'_>, Error> {
     let colon = memchr::memchr(b':', target).ok_or(Error::TargetForm)?;
     let (scheme, rest) = target.split_at(colon);
+    if scheme.eq_ignore_ascii_case(MULTIADDR) && rest.starts_with(b":/") {
+        return Ok(Form::Multiaddr);
+    }
     let rest = rest.strip_prefix(b"://").ok_or(Error::TargetForm)?;
     if !is_scheme(scheme) {
         return Err(Error::TargetForm);
@@ -219,6 +232,12 @@ mod tests {
             ),
             ("GET", "HTTP://a?b", absolute(b"HTTP", b"a")),
             ("GET", "ipfs+x://[::1]:9", absolute(b"ipfs+x", b"[::1]:9")),
+            ("GET", "multiaddr:/ip4/1.1.1.1/tcp/1?q", Ok(Form::Multiaddr)),
+            ("POST", "MultiAddr:/", Ok(Form::Multiaddr)),
+            ("GET", "multiaddr:/a#b", Err(Error::Fragment)),
+            ("GET", "multiaddr:/a b", Err(Error::Target)),
+            ("GET", "multiaddr:a", Err(Error::TargetForm)),
+            ("GET", "multiaddrs:/a", Err(Error::TargetForm)),
             ("GET", "http://u:p@a/", Err(Error::Target)),
             ("GET", "http:///a", Err(Error::Target)),
             ("GET", "http:/a", Err(Error::TargetForm)),
@@ -274,6 +293,24 @@ mod tests {
         ] {
             let result = check_host(Form::Origin, Some(host.as_bytes()), true);
             assert_eq!(result.is_ok(), valid, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_target_without_authority_comes_with_an_empty_host() {
+        let check = |target: &str, host: Option<&str>| {
+            let form = form(b"GET", target.as_bytes()).expect("valid target");
+            check_host(form, host.map(str::as_bytes), true)
+        };
+        for (target, host, expected) in [
+            ("multiaddr:/a", Some(""), Ok(())),
+            ("multiaddr:/a", Some("h:1"), Ok(())),
+            ("multiaddr:/a", Some("a b"), Err(Error::InvalidHost)),
+            ("multiaddr:/a", None, Err(Error::MissingHost)),
+            ("/a", Some(""), Err(Error::InvalidHost)),
+            ("http://h/a", Some(""), Err(Error::InvalidHost)),
+        ] {
+            assert_eq!(check(target, host), expected, "{target} {host:?}");
         }
     }
 

@@ -92,8 +92,8 @@ impl<'d> Hosts<'d> {
 pub(super) fn authority(head: &RequestHead) -> Option<&str> {
     match head.host() {
         // A Host that was read is ASCII.
-        Some(host) => str::from_utf8(host).ok(),
-        None => split_absolute(head.target()).map(|(authority, _)| authority),
+        Some(host) if !host.is_empty() => str::from_utf8(host).ok(),
+        _ => split_absolute(head.target()).map(|(authority, _)| authority),
     }
 }
 

@@ -4,9 +4,12 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use libp2p_identity::PeerId;
 
+#[cfg(feature = "tower")]
+use crate::proxy::own::Own;
 use crate::{
-    browser::{AllowedOrigin, Fetch, allows, preflight},
+    browser::{AllowedOrigin, Fetch, preflight},
     client::Client,
+    destination::Destination,
     failure::{Failure, Page},
     h1::RequestHead,
     proxy::{
@@ -17,13 +20,12 @@ use crate::{
         record::Audience,
         rules::{GatewayRules, Rules},
         to_peer::ToPeer,
+        told::Telling,
     },
     rewrite::{CookieScope, ForwardedMode, Pseudonym, Terms, is_loop, origin_form},
-    route::{Domain, Route},
+    route::{Domain, RequestAddresses, Route, RouteError},
     service::Protocol,
 };
-#[cfg(feature = "tower")]
-use crate::{proxy::own::Own, route::RouteError};
 
 /// Settings of a [`Gateway`](crate::Gateway).
 #[derive(Clone, Debug)]
@@ -69,6 +71,13 @@ impl GatewayConfig {
     #[must_use]
     pub fn with_allowed_origin(mut self, origin: AllowedOrigin) -> Self {
         self.rules = self.rules.with_allowed_origin(origin);
+        self
+    }
+
+    /// What becomes of addresses that requests name for their peers: as [`GatewayRules::with_request_addresses`].
+    #[must_use]
+    pub fn with_request_addresses(mut self, addresses: RequestAddresses) -> Self {
+        self.rules = self.rules.with_request_addresses(addresses);
         self
     }
 
@@ -193,59 +202,112 @@ impl Settings {
             None => Place::Gateway(None),
         };
         let fetch = Fetch::of(head);
-        if fetch.is_foreign(authority) && !fetch.opens_page(head.method()) {
-            admit(rules, &fetch)?;
+        let is_foreign = fetch.is_foreign(authority);
+        if is_foreign && !fetch.opens_page(head.method()) {
+            rules.admit(&fetch)?;
             terms.reader = fetch.origin;
             if let Some(page) = preflight(head, &fetch) {
                 return Ok(Turn::Answer(page));
             }
         }
-        let (peer, protocol, target) = match (place, &self.only) {
+        let is_service_host = matches!(place, Place::Service(..));
+        let telling = Telling {
+            rules,
+            head,
+            fetch,
+            is_of_stranger: is_foreign || is_service_host && fetch.is_of_browser(),
+        };
+        match (place, &self.only) {
             (Place::Gateway(domain), None) => {
-                let route = recent.route(head.target());
-                #[cfg(feature = "tower")]
-                if let (Err(RouteError::NotARoute { .. }), Some(own)) = (&route, &self.own) {
-                    return Ok(Turn::Own(own));
-                }
-                let route = route?;
-                rules.check(route.peer, &route.protocol)?;
-                if fetch.runs_scripts(head) {
-                    match own_origin(&route, domain, authority) {
-                        Some(location) => return Err(Failure::OwnOrigin { location }),
-                        None => terms.sandboxed = true,
-                    }
-                }
-                terms.shares_origin = fetch.is_of_browser();
-                terms.cookies = Some(CookieScope::below_route(&self.base, route.prefix));
-                (route.peer, route.protocol, Cow::Borrowed(route.target))
+                self.by_path(domain.zip(authority), telling, recent, terms)
             }
             (place, only) => {
-                if matches!(place, Place::Service(..)) {
+                if is_service_host {
                     terms.cookies = Some(CookieScope::host_only());
                 }
                 let (peer, protocol) = at_root(place, only.as_ref())
                     .ok_or_else(|| misdirected(authority.unwrap_or_default()))?;
                 rules.check(peer, &protocol)?;
-                (peer, protocol, origin_form(head.method(), head.target())?)
+                let to = match only {
+                    None => telling.destination(peer)?,
+                    Some(_) => peer.into(),
+                };
+                let target = origin_form(head.method(), head.target())?;
+                Ok(self.pass(to, protocol, target))
             }
+        }
+    }
+
+    /// Decides about a request whose path names the peer, at a host that may have service hosts below a domain.
+    fn by_path<'a>(
+        &'a self,
+        host: Option<(&Domain, &str)>,
+        telling: Telling<'a>,
+        recent: &mut Recent,
+        terms: &mut Terms<'a>,
+    ) -> Result<Turn<'a>, Failure> {
+        let Telling {
+            rules, head, fetch, ..
+        } = telling;
+        let route = match recent.route(head.target()) {
+            Ok(route) => route,
+            Err(error) => return self.without_route(error, telling, terms),
         };
+        rules.check(route.peer, &route.protocol)?;
+        if fetch.runs_scripts(head) {
+            match host.and_then(|(domain, authority)| own_origin(&route, domain, authority)) {
+                Some(location) => return Err(Failure::OwnOrigin { location }),
+                None => terms.sandboxed = true,
+            }
+        }
+        terms.shares_origin = fetch.is_of_browser();
+        terms.cookies = Some(CookieScope::below_route(&self.base, route.prefix));
+        let to = telling.destination(route.peer)?;
+        Ok(self.pass(to, route.protocol, Cow::Borrowed(route.target)))
+    }
+
+    /// Decides about a request whose target is no route, for this reason.
+    fn without_route<'a>(
+        &'a self,
+        error: RouteError,
+        telling: Telling<'_>,
+        terms: &mut Terms<'a>,
+    ) -> Result<Turn<'a>, Failure> {
+        #[cfg(feature = "tower")]
+        if let (RouteError::NotARoute { .. }, Some(own)) = (&error, &self.own) {
+            return Ok(Turn::Own(own));
+        }
+        match error {
+            RouteError::ByMultiaddr => self.by_multiaddr(telling, terms),
+            error => Err(error.into()),
+        }
+    }
+
+    /// Decides about a request whose target names its peer by a multiaddr.
+    fn by_multiaddr<'a>(
+        &'a self,
+        telling: Telling<'_>,
+        terms: &mut Terms<'a>,
+    ) -> Result<Turn<'a>, Failure> {
+        let (route, to) = telling.route()?;
+        telling.rules.check(route.peer, &route.protocol)?;
+        // The same path leads to any peer, so that the host of one would know neither the address nor that it is asked for,
+        // and a cookie would be sent to all.
+        terms.sandboxed = telling.fetch.runs_scripts(telling.head);
+        terms.shares_origin = telling.fetch.is_of_browser();
+        terms.cookies = Some(CookieScope::nowhere());
+        Ok(self.pass(to, route.protocol, Cow::Owned(route.target)))
+    }
+
+    fn pass<'a>(&self, to: Destination, protocol: Protocol, target: Cow<'a, str>) -> Turn<'a> {
+        let client = self.client.clone();
         let to = ToPeer {
-            client: self.client.clone(),
-            to: peer.into(),
+            client,
+            to,
             protocol,
         };
-        Ok(Turn::Pass(to, target))
+        Turn::Pass(to, target)
     }
-}
-
-/// Refuses what comes from a page of another origin, unless that may use the gateway.
-fn admit(rules: &GatewayRules, fetch: &Fetch<'_>) -> Result<(), Failure> {
-    if allows(rules.origins(), fetch) {
-        return Ok(());
-    }
-    let origin = fetch.origin;
-    let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
-    Err(Failure::OriginNotAllowed { origin })
 }
 
 /// The service whose root is that of the host: the host's own, or the only one that the gateway is for. `None` if the host
@@ -262,16 +324,12 @@ fn at_root(place: Place<'_>, only: Option<&(PeerId, Protocol)>) -> Option<(PeerI
 
 /// Where a page of a service is to be opened instead of at its path on the gateway, if it has a host of its own below
 /// `domain`.
-fn own_origin(
-    route: &Route<'_>,
-    domain: Option<&Domain>,
-    authority: Option<&str>,
-) -> Option<String> {
+fn own_origin(route: &Route<'_>, domain: &Domain, authority: &str) -> Option<String> {
     let Protocol::Service(name) = &route.protocol else {
         return None;
     };
-    let host = domain?.host_of(&route.peer, name)?;
-    let (_, port) = split_port(authority?);
+    let host = domain.host_of(&route.peer, name)?;
+    let (_, port) = split_port(authority);
     // Without a scheme: that of the request stays, and TLS may end in front of the gateway.
     Some(format!("//{host}{port}{}", route.target))
 }

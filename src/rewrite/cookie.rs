@@ -37,6 +37,8 @@ const MAX_ATTRIBUTE: usize = 1024;
 pub struct CookieScope<'a> {
     /// The path below which they stay, if there is one, in two parts.
     prefix: Option<[&'a str; 2]>,
+    /// Whether there is nowhere that they may be sent.
+    is_empty: bool,
 }
 
 impl<'a> CookieScope<'a> {
@@ -46,7 +48,10 @@ impl<'a> CookieScope<'a> {
     /// also makes a cookie work that a server sets for the domain that it has elsewhere.
     #[must_use]
     pub fn host_only() -> Self {
-        Self { prefix: None }
+        Self {
+            prefix: None,
+            is_empty: false,
+        }
     }
 
     /// Only to the host that set them, and there to no other path than those below `prefix`. For a service that shares its
@@ -71,31 +76,40 @@ impl<'a> CookieScope<'a> {
             let prefix = excerpt(prefix);
             return Err(InvalidCookiePrefix { prefix });
         }
-        let prefix = Some([prefix, ""]);
-        Ok(Self { prefix })
+        Ok(Self::below_route(prefix, ""))
+    }
+
+    /// Nowhere. For a service at a path that is that of others another time: every cookie is dropped.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self {
+            prefix: None,
+            is_empty: true,
+        }
     }
 
     /// As [`below`](Self::below) the path `route` below the path `base`, both of which are known to be right. `base` may be
     /// empty.
     #[must_use]
     pub(crate) fn below_route(base: &'a str, route: &'a str) -> Self {
-        let prefix = Some([base, route]);
-        Self { prefix }
+        Self {
+            prefix: Some([base, route]),
+            is_empty: false,
+        }
     }
 
     /// The fields of a response with their cookies confined; `None` if all may stay as they are.
     #[inline(never)]
     pub(super) fn confine(self, fields: &Fields) -> Option<Fields> {
-        if fields
-            .values(Kind::SetCookie)
-            .all(|cookie| self.allows(cookie))
-        {
+        let mut cookies = fields.values(Kind::SetCookie);
+        if cookies.all(|cookie| self.allows(cookie)) {
             return None;
         }
         let mut confined = Fields::default();
         for entry in fields.entries() {
             let field = entry.field();
             let value: Cow<'_, [u8]> = match entry.kind() {
+                Kind::SetCookie if self.is_empty => continue,
                 Kind::SetCookie => self.confine_one(field.value).into(),
                 _ => field.value.into(),
             };
@@ -108,7 +122,7 @@ impl<'a> CookieScope<'a> {
 
     /// Whether a cookie may stay as it is.
     fn allows(self, cookie: &[u8]) -> bool {
-        attributes(cookie).all(|attribute| self.leaves(attribute))
+        !self.is_empty && attributes(cookie).all(|attribute| self.leaves(attribute))
     }
 
     /// Whether an attribute may stay as it is.

@@ -11,7 +11,7 @@ use super::{
     client_text, passed_on, protocol_names,
     scope::{
         FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Nominated, PEER_FIELD, ends_at_hop,
-        forwarded_field, is_peer_field,
+        forwarded_field, is_peer_field, is_route_field,
     },
     single_upgrade,
     via::{Pseudonym, VIA},
@@ -63,7 +63,8 @@ pub struct RequestRewrite<'a> {
 }
 
 impl<'a> RequestRewrite<'a> {
-    /// Passes `head` on without the fields that concern the hop it came over, and without any [`PEER_FIELD`].
+    /// Passes `head` on without the fields that concern the hop it came over, and without any [`PEER_FIELD`],
+    /// [`ADDRESSES_FIELD`](crate::route::ADDRESSES_FIELD) and [`MULTIADDR_FIELD`](crate::route::MULTIADDR_FIELD).
     #[must_use]
     pub fn new(head: &'a RequestHead) -> Self {
         Self {
@@ -116,7 +117,7 @@ impl<'a> RequestRewrite<'a> {
             return;
         }
         self.add_forwarded(FORWARDED_FOR, client);
-        if let Some(host) = self.head.host() {
+        if let Some(host) = named_host(self.head) {
             self.add_forwarded(FORWARDED_HOST, host.into());
         }
         self.added.check(FORWARDED_PROTO, scheme);
@@ -227,7 +228,7 @@ impl<'a> RequestRewrite<'a> {
 
     /// Whether a field is dropped because only a proxy may set it.
     fn drops_own(&self, name: &[u8]) -> bool {
-        if is_peer_field(name) {
+        if is_peer_field(name) || is_route_field(name) {
             return true;
         }
         match self.forwarded {
@@ -268,6 +269,11 @@ impl<'a> RequestRewrite<'a> {
     }
 }
 
+/// The Host of a request, unless it is empty, as it is with a target that has no authority.
+fn named_host(head: &RequestHead) -> Option<&[u8]> {
+    head.host().filter(|host| !host.is_empty())
+}
+
 /// The Host for the next hop, if it is not the one that the request came with.
 fn host_for<'a>(
     head: &'a RequestHead,
@@ -276,7 +282,7 @@ fn host_for<'a>(
 ) -> Option<&'a str> {
     match policy.value(target) {
         Some(value) => Some(value.as_str()),
-        None if head.host().is_some() => None,
+        None if named_host(head).is_some() => None,
         None => match split_absolute(head.target()) {
             Some((authority, _)) => Some(authority),
             None => Some(target.as_str()),

@@ -5,7 +5,10 @@ use std::cmp::Ordering;
 use smallvec::SmallVec;
 
 use super::via::VIA;
-use crate::h1::{Entry, Fields, Kind, is_allowed_trailer, tokens};
+use crate::{
+    h1::{Entry, Fields, Kind, is_allowed_trailer, tokens},
+    route::{ADDRESSES_FIELD, MULTIADDR_FIELD},
+};
 
 /// The field that tells a service which peer sent the request. Its value is proved by the connection to that peer.
 pub const PEER_FIELD: &str = "X-Libp2p-Peer";
@@ -76,7 +79,8 @@ pub(crate) fn may_be_trailer(name: &str) -> bool {
             .iter()
             .any(|one| one.eq_ignore_ascii_case(name))
     };
-    is_allowed_trailer(name) && !is_peer_claim(name) && !is_refused()
+    let is_own = || is_peer_claim(name) || is_route_field(name.as_bytes());
+    is_allowed_trailer(name) && !is_own() && !is_refused()
 }
 
 /// Whether a field concerns one hop (RFC 9110, section 7.6.1) or the framing, which the encoder writes anew for the next
@@ -93,6 +97,14 @@ pub(super) fn ends_at_hop(kind: Kind) -> bool {
 /// kinds than [`Kind::Extension`] need not be asked.
 pub(super) fn is_peer_field(name: &[u8]) -> bool {
     is_alike(name, PEER_FIELD.as_bytes())
+}
+
+/// Whether a server may take `name` for one of the fields by which a client tells its gateway where the peer is. They are
+/// nobody else's affair, and begin with `X`, too.
+pub(super) fn is_route_field(name: &[u8]) -> bool {
+    [ADDRESSES_FIELD, MULTIADDR_FIELD]
+        .into_iter()
+        .any(|own| is_alike(name, own.as_bytes()))
 }
 
 /// Which field that tells a service about the client a server may take `name` for. They begin with `X`, too.
@@ -193,9 +205,19 @@ mod tests {
         }
         let own_field = |name: &[u8]| {
             let peer = is_peer_field(name).then_some(PEER_FIELD);
-            peer.or(forwarded_field(name))
+            let route = [ADDRESSES_FIELD, MULTIADDR_FIELD]
+                .into_iter()
+                .find(|own| is_route_field(name) && own.len() == name.len());
+            peer.or(route).or(forwarded_field(name))
         };
-        for own in [PEER_FIELD, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO] {
+        for own in [
+            PEER_FIELD,
+            ADDRESSES_FIELD,
+            MULTIADDR_FIELD,
+            FORWARDED_FOR,
+            FORWARDED_HOST,
+            FORWARDED_PROTO,
+        ] {
             for name in [
                 own.to_owned(),
                 own.to_uppercase(),
@@ -225,7 +247,13 @@ mod tests {
         }
         assert_eq!(allowed_trailers(trailers.clone()), trailers);
         let expected = trailers.clone();
-        let ours = [PEER_FIELD, "x_libp2p_peer", "cOOkie"];
+        let ours = [
+            PEER_FIELD,
+            "x_libp2p_peer",
+            "x-libp2p-addrs",
+            "X_Libp2p_Multiaddr",
+            "cOOkie",
+        ];
         for name in OF_HOPS.iter().chain(&NOT_IN_TRAILERS).chain(&ours) {
             trailers.push(name, "1").unwrap();
         }

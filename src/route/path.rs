@@ -3,10 +3,14 @@
 use libp2p_identity::PeerId;
 
 use super::{
+    addresses::AddressError,
     excerpt,
     peer::{InvalidPeerId, parse_peer_id},
 };
 use crate::service::{InvalidServiceName, Protocol, ServiceName};
+
+/// What a multiaddr URI begins with.
+pub(super) const MULTIADDR_SCHEME: &str = "multiaddr:";
 
 /// Where a gateway sends a request, read from its target.
 ///
@@ -19,7 +23,8 @@ use crate::service::{InvalidServiceName, Protocol, ServiceName};
 /// | `/p2p/$peer/http/…` | [`Protocol::Kubo`] |
 /// | `/p2p/$peer/x/$name/http/…` | [`Protocol::KuboService`] |
 ///
-/// Nothing below `/http/listen` is a route: a gateway may have a page of its own there.
+/// Nothing below `/http/listen` is a route: a gateway may have a page of its own there. Targets that name a multiaddr in the place
+/// of the peer are read by [`MultiaddrRoute`](super::MultiaddrRoute).
 ///
 /// `$peer` is a peer id as base58 text (`12D3…`, `Qm…`) or as a CID in any multibase encoding (`k51…`, `bafz…`). No part
 /// of the target is decoded, normalised or collapsed, neither what is read here nor what is sent on.
@@ -86,15 +91,13 @@ impl<'a> Route<'a> {
 }
 
 /// The path and query of a target in origin-form or absolute-form (RFC 9112, sections 3.2.1 and 3.2.2).
-fn path_and_query(target: &str) -> Result<&str, RouteError> {
-    // A gateway reads heads whose targets cannot hold these. A caller of this function may have any text, and the
-    // location in an error must be fit for a field.
-    let unfit = |byte: &u8| *byte <= b' ' || *byte == 0x7f || *byte == b'#';
-    if let Some(byte) = target.bytes().find(unfit) {
-        return Err(RouteError::Character { byte });
-    }
+pub(super) fn path_and_query(target: &str) -> Result<&str, RouteError> {
+    check_characters(target)?;
     if target.starts_with('/') {
         return Ok(target);
+    }
+    if is_multiaddr(target) {
+        return Err(RouteError::ByMultiaddr);
     }
     let form = || RouteError::TargetForm {
         target: excerpt(target),
@@ -106,6 +109,22 @@ fn path_and_query(target: &str) -> Result<&str, RouteError> {
         // RFC 9110, section 4.2.3: an empty path is the path "/".
         Err(RouteError::NotARoute { path: "/".into() })
     }
+}
+
+/// A gateway reads heads whose targets cannot hold these. A caller may have any text, and the location in an error must be
+/// fit for a field.
+pub(super) fn check_characters(target: &str) -> Result<(), RouteError> {
+    let unfit = |byte: &u8| *byte <= b' ' || *byte == 0x7f || *byte == b'#';
+    match target.bytes().find(unfit) {
+        Some(byte) => Err(RouteError::Character { byte }),
+        None => Ok(()),
+    }
+}
+
+/// Whether a target is a [multiaddr URI](https://github.com/libp2p/specs/blob/master/http/README.md#multiaddr-uri-scheme).
+fn is_multiaddr(target: &str) -> bool {
+    let scheme = target.get(..MULTIADDR_SCHEME.len());
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(MULTIADDR_SCHEME))
 }
 
 /// Splits a target in absolute-form into its authority and what follows, which may be empty or begin with a query.
@@ -121,10 +140,10 @@ pub(crate) fn split_absolute(target: &str) -> Option<(&str, &str)> {
 }
 
 /// Walks over the segments of a path, and knows how much of it was read.
-struct Segments<'a> {
-    path: &'a str,
+pub(super) struct Segments<'a> {
+    pub(super) path: &'a str,
     /// The length of what was read; the path ends here or goes on with a slash.
-    read: usize,
+    pub(super) read: usize,
 }
 
 impl<'a> Iterator for Segments<'a> {
@@ -141,8 +160,9 @@ impl<'a> Iterator for Segments<'a> {
 /// `$peer/$name`, after `/http/` or `/http/proxy/`.
 fn service_route(segments: &mut Segments<'_>) -> Result<(PeerId, Protocol), RouteError> {
     let mut peer = segments.next();
-    // No peer id reads "proxy" or "listen", in whatever encoding, so the forms cannot be confused.
+    // No peer id reads "proxy", "listen" or "multiaddr", in whatever encoding, so the forms cannot be confused.
     match peer {
+        Some("multiaddr") => return Err(RouteError::ByMultiaddr),
         Some("proxy") => peer = segments.next(),
         // Kept free for a page of the gateway's own.
         Some("listen") => {
@@ -180,7 +200,7 @@ fn route_peer(segment: Option<&str>) -> Result<PeerId, RouteError> {
     }
 }
 
-fn route_service(segment: Option<&str>) -> Result<ServiceName, RouteError> {
+pub(super) fn route_service(segment: Option<&str>) -> Result<ServiceName, RouteError> {
     match segment {
         None | Some("") => Err(RouteError::MissingService),
         Some(name) => Ok(ServiceName::new(name)?),
@@ -241,6 +261,33 @@ pub enum RouteError {
     #[error("{0}; request /http/PEER/SERVICE/PATH with a service that the peer offers")]
     InvalidService(#[from] InvalidServiceName),
 
+    /// The target names a multiaddr in the place of a peer: [`MultiaddrRoute`](super::MultiaddrRoute) reads it.
+    #[error("the target names its peer by a multiaddr, which is not read here")]
+    ByMultiaddr,
+
+    /// A target that is to name a multiaddr names none, or two.
+    #[error(
+        "the request names {}: give one, with /p2p/PEER at its end, as ?multiaddr=... in percent-encoding or in the field \
+         X-Libp2p-Multiaddr", if *.is_repeated { "two different multiaddrs" } else { "no multiaddr" }
+    )]
+    OneMultiaddr {
+        /// Whether there are several.
+        is_repeated: bool,
+    },
+
+    /// A text in percent-encoding is none, or holds what must not be there.
+    #[error("'{text}' {reason}")]
+    Encoding {
+        /// The text, escaped, and cut if it is long.
+        text: String,
+        /// What is wrong, and the remedy.
+        reason: &'static str,
+    },
+
+    /// What the request says of where its peer is.
+    #[error(transparent)]
+    InvalidAddress(#[from] AddressError),
+
     /// A path that begins with `/p2p/$peer` does not go on as kubo's gateway has it.
     #[error(
         "below /p2p/ this gateway serves /p2p/PEER/http/PATH and /p2p/PEER/x/SERVICE/http/PATH"
@@ -249,11 +296,13 @@ pub enum RouteError {
 }
 
 impl RouteError {
-    /// The status to answer with: 308 to the target with the slash, and 400 for all else.
+    /// The status to answer with: 308 to the target with the slash, 403 for an address that may not be dialled, and 400 for
+    /// all else.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
             Self::MissingSlash { .. } => 308,
+            Self::InvalidAddress(error) => error.status(),
             _ => 400,
         }
     }

@@ -5,7 +5,10 @@ use std::{collections::HashSet, time::Duration};
 use libp2p_identity::PeerId;
 
 use crate::{
-    browser::AllowedOrigin, failure::Failure, rewrite::RequestRewrite, route::Domain,
+    browser::{AllowedOrigin, Fetch, allows},
+    failure::Failure,
+    rewrite::RequestRewrite,
+    route::{Domain, RequestAddresses},
     service::Protocol,
 };
 
@@ -30,6 +33,7 @@ pub struct GatewayRules {
     domains: Vec<Domain>,
     origins: Vec<AllowedOrigin>,
     services: Option<HashSet<(PeerId, Protocol)>>,
+    request_addresses: RequestAddresses,
     tunnels: Tunnels,
     exchanges_per_client: Option<usize>,
 }
@@ -40,6 +44,7 @@ impl Default for GatewayRules {
             domains: vec![Domain::localhost()],
             origins: Vec::new(),
             services: None,
+            request_addresses: RequestAddresses::default(),
             tunnels: Tunnels::default(),
             exchanges_per_client: None,
         }
@@ -87,6 +92,21 @@ impl GatewayRules {
         self
     }
 
+    /// What becomes of addresses at which requests say that their peer is, in the field
+    /// [`X-Libp2p-Addrs`](crate::route::ADDRESSES_FIELD) or by a [multiaddr](crate::route::MultiaddrRoute) as their target. Default:
+    /// [`RequestAddresses::Ignored`].
+    ///
+    /// They are dialled for this request only, beside those that are known, if there is no connection to the peer:
+    /// see [`Destination`](crate::Destination). Neither field is ever passed on. Pages of other origins, links
+    /// in them, and pages of a service at its own host may name addresses only if their origin is
+    /// [allowed](Self::with_allowed_origin). A gateway [for one service](crate::Gateway::for_service) takes none, as its owner
+    /// says where that is.
+    #[must_use]
+    pub fn with_request_addresses(mut self, addresses: RequestAddresses) -> Self {
+        self.request_addresses = addresses;
+        self
+    }
+
     /// What becomes of requests for a tunnel. Default: [`Tunnels::Open`].
     #[must_use]
     pub fn with_tunnels(mut self, tunnels: Tunnels) -> Self {
@@ -116,8 +136,18 @@ impl GatewayRules {
         &self.domains
     }
 
-    pub(crate) fn origins(&self) -> &[AllowedOrigin] {
-        &self.origins
+    pub(crate) fn request_addresses(&self) -> RequestAddresses {
+        self.request_addresses
+    }
+
+    /// Refuses what comes from a page of another origin, unless that may use the gateway.
+    pub(crate) fn admit(&self, fetch: &Fetch<'_>) -> Result<(), Failure> {
+        if allows(&self.origins, fetch) {
+            return Ok(());
+        }
+        let origin = fetch.origin;
+        let origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
+        Err(Failure::OriginNotAllowed { origin })
     }
 
     pub(crate) fn exchanges_per_client(&self) -> Option<usize> {
