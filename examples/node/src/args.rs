@@ -16,6 +16,7 @@ use crate::{
     logging,
 };
 
+mod addresses;
 mod admin;
 mod attach;
 mod doctor;
@@ -25,6 +26,7 @@ mod run;
 mod web;
 
 pub(crate) use self::{
+    addresses::AddressArgs,
     admin::AdminArgs,
     attach::{AttachArgs, To},
     doctor::{DoctorArgs, Listener},
@@ -172,6 +174,12 @@ The gateway answers these paths; path and query go to the application as they ca
       /http/proxy/PEER/NAME/…      the same
       /p2p/PEER/http/…             as kubo has it, protocol /http
       /p2p/PEER/x/NAME/http/…      as kubo has it, protocol /x/NAME/http
+      /http/multiaddr/NAME/…?multiaddr=ADDRESS   the service NAME of the peer there; ADDRESS ends
+                                   with /p2p/PEER and is percent-encoded, or it is in
+                                   the field X-Libp2p-Multiaddr
+      multiaddr:ADDRESS/http-path/PATH           as a proxy, protocol /http/1.1; PATH is
+                                   percent-encoded
+The last two, and the field X-Libp2p-Addrs, need --request-addresses.
 PEER is a peer id in base58 (12D3…, Qm…) or as a CID in base32 or base36 (k51…).
 With --allow-listen, local programs become services of this node at /http/listen/NAME: see
 `p2p-http attach --help`.
@@ -180,8 +188,9 @@ have none, for their names, are shown in a sandbox. WebSockets go through.
 
 A failure is answered with a status, a Proxy-Status field and a text that say which hop failed:
       400  the request or its path is wrong
-      403  the peer does not let this node use the service, or a browser asks for a page of another
-           origin that may not (--allow-origin)
+      403  the peer does not let this node use the service, a browser asks for a page of another
+           origin that may not (--allow-origin), or the request names an address that is not dialled
+           (--request-addresses)
       421  the host is none of this gateway's (--domain)
       502  the peer, its service or its server does not answer
       503  too much at once; try again
@@ -190,6 +199,8 @@ A failure is answered with a status, a Proxy-Status field and a text that say wh
 Examples:
   p2p-http gateway --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
   curl http://127.0.0.1:8080/http/12D3…/app/
+  curl -H 'X-Libp2p-Addrs: /ip4/192.0.2.7/tcp/4001' http://127.0.0.1:8080/http/12D3…/app/
+                                         with --request-addresses public, and without --peer
   p2p-http gateway --allow-listen        then local programs can `p2p-http attach`
   curl --http1.1 -T big.iso http://127.0.0.1:8080/http/12D3…/app/upload")]
     Gateway(GatewayArgs),
@@ -353,6 +364,9 @@ pub(crate) struct GatewayArgs {
     /// Example: --peer /dns/example.com/udp/4001/quic-v1/p2p/12D3…
     #[arg(long = "peer", value_name = "MULTIADDR")]
     pub(crate) peers: Vec<PeerAddress>,
+
+    #[command(flatten)]
+    pub(crate) addresses: AddressArgs,
 
     #[command(flatten)]
     pub(crate) web: WebArgs,

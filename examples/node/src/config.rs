@@ -81,7 +81,9 @@ fn beside(file: &Path, named: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use libp2p_http_proxy::{Config, ForwardRules, GatewayRules, Tunnels, rewrite::HostPolicy};
+    use libp2p_http_proxy::{
+        Config, ForwardRules, GatewayRules, Tunnels, rewrite::HostPolicy, route::RequestAddresses,
+    };
 
     use super::*;
     use clap::Parser as _;
@@ -130,7 +132,8 @@ mod tests {
         let rules = GatewayRules::default()
             .with_domain("example.com".parse().unwrap())
             .with_allowed_origin("https://app.example".parse().unwrap())
-            .with_tunnels(Tunnels::AtMost(hours));
+            .with_tunnels(Tunnels::AtMost(hours))
+            .with_request_addresses(RequestAddresses::Public);
         assert_eq!((&own.rules, &own.only), (&rules, &None));
         let minutes = std::time::Duration::from_secs(600);
         let name: libp2p_http_proxy::ServiceName = "wiki".parse().unwrap();
@@ -313,6 +316,19 @@ mod tests {
             ("[gateway]\ntunnels = \"long\"", 2, 11, "\"10 min\""),
             ("[gateway]\nexchanges_per_client = 0", 2, 24, "nonzero"),
             ("[gateway]\npublic = true", 2, 10, "add allow ="),
+            (
+                "[gateway]\nrequest_addresses = true",
+                2,
+                21,
+                "wanted string",
+            ),
+            ("[gateway]\nrequest_addresses = \"all\"", 2, 21, "`public`"),
+            (
+                &format!("[gateway]\npublic = true\n{pair}\nrequest_addresses = \"any\""),
+                4,
+                21,
+                "write \"public\"",
+            ),
             (
                 &format!("[gateway]\npublic = true\n{pair}\nattach = {{}}"),
                 4,

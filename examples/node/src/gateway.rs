@@ -53,7 +53,10 @@ pub(crate) async fn run(args: GatewayArgs, common: &Common) -> Result<()> {
         ports: vec![Port {
             listen: args.listen,
             only: None,
-            rules: args.web.rules(),
+            rules: args
+                .web
+                .rules()
+                .with_request_addresses(args.addresses.taken()),
             attach,
         }],
         ..Setup::default()

@@ -13,7 +13,7 @@ mod settings;
 mod told;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::{self, Future},
     pin::pin,
     sync::Arc,
@@ -71,6 +71,8 @@ pub(crate) struct Node {
     finder: Finder,
     /// The direct connections: to whom, and how far they reach.
     direct: HashMap<ConnectionId, (PeerId, Reach)>,
+    /// Dials at addresses that came with a request, which concern nobody else.
+    told: HashSet<ConnectionId>,
     /// Whether others reach the addresses on which this node listens, as its operator says.
     is_outside: bool,
     /// Whether those through which others find this node are still to hear of it.
@@ -100,6 +102,7 @@ impl Node {
             contacts: Contacts::new(settings),
             finder: Finder::default(),
             direct: HashMap::new(),
+            told: HashSet::new(),
             is_outside: settings.relay_server.is_some() && settings.external.is_empty(),
             bootstrapping: false,
             clock: settings.has_chores().then(clock),
@@ -299,9 +302,15 @@ impl Node {
             } => {
                 tracing::info!(peer = %peer_id, cause = ?cause.map(|cause| cause.to_string()), "disconnected");
             }
-            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
+            SwarmEvent::OutgoingConnectionError {
+                peer_id,
+                error,
+                connection_id,
+            } => {
                 let error = logging::one_line(&error.to_string());
-                if let Some(peer) = &peer_id {
+                let is_told = self.told.remove(&connection_id);
+                if let Some(peer) = peer_id.as_ref().filter(|_| !is_told) {
+                    self.contacts.dial_failed(peer);
                     self.finder.dial_failed(peer, &error);
                 }
                 let peer = peer_id.map(tracing::field::display);

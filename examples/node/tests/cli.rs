@@ -287,6 +287,31 @@ fn a_request_passes_three_processes_to_a_server_and_back() {
 }
 
 #[test]
+fn a_gateway_that_knows_no_peer_is_told_by_the_request() {
+    let server = Server::start();
+    let origin = Node::start(&serve(&server, &[]));
+    let address = origin.fact("listening ").replace('/', "%2F");
+    let path = format!("/http/multiaddr/app/x?multiaddr={address}&y");
+    for (option, status) in [(None, 403), (Some("public"), 403), (Some("any"), 200)] {
+        let mut args = vec!["gateway", "--listen", "127.0.0.1:0"];
+        args.extend(
+            option
+                .map(|which| ["--request-addresses", which])
+                .iter()
+                .flatten(),
+        );
+        let gateway = Node::start(&args);
+        let response = get(gateway.http("gateway "), &path);
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{option:?}: {response}"
+        );
+        assert_eq!(response.ends_with("saw GET /x?y HTTP/1.1"), status == 200);
+        assert_eq!(gateway.stop("TERM"), Some(0));
+    }
+}
+
+#[test]
 fn only_peers_on_the_list_may_use_a_service() {
     let directory = tempfile::tempdir().unwrap();
     let key = directory.path().join("friend.key");

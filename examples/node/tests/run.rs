@@ -116,6 +116,32 @@ fn a_reload_lets_a_peer_in_and_out_and_a_running_download_goes_on() {
 }
 
 #[test]
+fn a_reload_says_which_addresses_of_requests_are_dialled() {
+    let server = Server::start();
+    let to = &server.target;
+    let origin = Configured::start(&format!(
+        "listen = [\"/ip4/127.0.0.1/tcp/0\"]\n[service.app]\nto = \"{to}\"\n"
+    ));
+    let field = format!(
+        "X-Libp2p-Addrs: {}\r\nConnection: close\r\n",
+        origin.node.fact("listening ")
+    );
+    let none = "[gateway]\nlisten = \"127.0.0.1:0\"\n";
+    let gateway = Configured::start(none);
+    let http = gateway.node.http("gateway ");
+    let asked = || request(http, "GET", &origin.path("app"), &field);
+    assert_eq!(status(&asked()), 502);
+    for (which, expected) in [("public", 403), ("any", 200)] {
+        gateway.reload(&format!("{none}request_addresses = \"{which}\"\n"));
+        assert_eq!(status(&asked()), expected, "{which}");
+    }
+    gateway.refuse(
+        &format!("{none}public = true\nallow = []\nrequest_addresses = \"any\"\n"),
+        "node.toml:5:21: a public gateway",
+    );
+}
+
+#[test]
 fn services_and_ports_come_change_and_go() {
     let (first, second) = (Server::start(), Server::start());
     let service =

@@ -8,14 +8,15 @@ use std::{
 
 use libp2p_http_proxy::{
     AllowedOrigin, ForwardRules, GatewayRules, ServiceName, Tunnels as TunnelRule,
-    rewrite::HostPolicy, route::Domain,
+    rewrite::HostPolicy,
+    route::{Domain, RequestAddresses},
 };
 use toml::Spanned;
 
 use super::{
     file::{
-        self, File, Forward, Gateway, Host, HttpAddress, Listen as ListenAt, Offered, Pair, Peer,
-        Service,
+        self, Addresses, File, Forward, Gateway, Host, HttpAddress, Listen as ListenAt, Offered,
+        Pair, Peer, Service,
     },
     values::{Text, Tunnels},
 };
@@ -136,7 +137,9 @@ fn gateway(table: Gateway, taken: &mut Taken) -> Result<Port, Misuse> {
         .attach
         .map(|table| attach(table, public))
         .transpose()?;
-    let mut rules = rules(table.domains, table.allow_origins, tunnels, most);
+    let rules = rules(table.domains, table.allow_origins, tunnels, most);
+    let mut rules =
+        rules.with_request_addresses(request_addresses(table.request_addresses, public)?);
     if let Some(pairs) = table.allow {
         let pairs = pairs.into_iter().map(|Pair { peer, service }| {
             let (Text(Peer(peer)), Text(Offered(protocol))) = (peer, service);
@@ -150,6 +153,27 @@ fn gateway(table: Gateway, taken: &mut Taken) -> Result<Port, Misuse> {
         rules,
         attach,
     })
+}
+
+fn request_addresses(
+    which: Option<Spanned<Addresses>>,
+    public: bool,
+) -> Result<RequestAddresses, Misuse> {
+    let Some(which) = which else {
+        return Ok(RequestAddresses::Ignored);
+    };
+    match which.get_ref() {
+        Addresses::None => Ok(RequestAddresses::Ignored),
+        Addresses::Public => Ok(RequestAddresses::Public),
+        Addresses::Any if public => {
+            let message = "a public gateway lets no stranger have it connect within its own networks: write \"public\" or \"none\"";
+            Err(Misuse {
+                at: which.span().start,
+                message: message.to_owned(),
+            })
+        }
+        Addresses::Any => Ok(RequestAddresses::Any),
+    }
 }
 
 fn attach(table: Spanned<file::Attach>, public: bool) -> Result<Attach, Misuse> {

@@ -61,9 +61,19 @@ pub(super) struct Gateway {
     pub(super) allow: Option<Vec<Pair>>,
     pub(super) domains: Vec<Text<Domain>>,
     pub(super) allow_origins: Vec<Text<AllowedOrigin>>,
+    pub(super) request_addresses: Option<Spanned<Addresses>>,
     pub(super) tunnels: Option<Spanned<Tunnels>>,
     pub(super) exchanges_per_client: Option<NonZeroUsize>,
     pub(super) attach: Option<Spanned<Attach>>,
+}
+
+/// Which addresses are dialled that requests name for their peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Addresses {
+    None,
+    Public,
+    Any,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -156,6 +156,7 @@ impl Node {
                 endpoint,
                 ..
             } => {
+                self.told.remove(connection_id);
                 let behaviour = self.swarm.behaviour_mut();
                 self.finder.connected(behaviour, peer_id);
                 if !endpoint.is_relayed() {
@@ -165,10 +166,12 @@ impl Node {
                     self.wait_for(listeners);
                 }
             }
-            SwarmEvent::OutgoingConnectionError {
-                peer_id: Some(peer),
-                ..
-            } => self.contacts.dial_failed(peer),
+            SwarmEvent::Dialing { connection_id, .. } => {
+                let http = &self.swarm.behaviour().http;
+                if http.is_dial_of_request(*connection_id) {
+                    self.told.insert(*connection_id);
+                }
+            }
             SwarmEvent::ConnectionClosed {
                 connection_id,
                 peer_id,
