@@ -55,8 +55,9 @@ struct Teller {
 }
 
 impl Observer for Teller {
-    fn began(&self, _: Side) {
+    fn began(&self, _: Side) -> bool {
         self.begun.fetch_add(1, Ordering::Relaxed);
+        true
     }
 
     fn ended(&self, exchange: &Exchange<'_>) {

@@ -103,8 +103,9 @@ fn histogram() -> Histogram {
 
 /// The proxies tell what passed through them.
 impl Observer for Metrics {
-    fn began(&self, side: Side) {
+    fn began(&self, side: Side) -> bool {
         self.exchanges.of(side).running.inc();
+        true
     }
 
     fn ended(&self, exchange: &Exchange<'_>) {

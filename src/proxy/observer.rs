@@ -10,12 +10,15 @@ use crate::service::Protocol;
 ///
 /// Called by the task of the exchange, which waits for it: whatever takes long belongs elsewhere.
 pub trait Observer: Send + Sync {
-    /// The head of a request was read. There is exactly one [`ended`](Self::ended) for it, in the end.
-    fn began(&self, side: Side) {
+    /// The head of a request was read. Returns whether to tell how it ends; by default it does. For an exchange that is not to
+    /// be told of nothing is noted either.
+    fn began(&self, side: Side) -> bool {
         let _ = side;
+        true
     }
 
-    /// All is over, tunnels included, or the exchange was given up.
+    /// All is over, tunnels included, or the exchange was given up. Comes exactly once for every exchange that was to be told
+    /// of.
     fn ended(&self, exchange: &Exchange<'_>);
 }
 

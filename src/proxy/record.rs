@@ -22,16 +22,14 @@ impl Audience {
     /// Begins the record of an exchange, whose `id` is its own among all of a node.
     pub(super) fn begin(&self, side: Side, id: impl FnOnce() -> u64) -> Record {
         let logged = access::is_read();
-        let followed = logged || self.0.is_some() || access::spans_are_read();
-        if let Some(observer) = &self.0 {
-            observer.began(side);
-        }
+        let observer = self.0.as_ref().filter(|observer| observer.began(side));
+        let followed = logged || observer.is_some() || access::spans_are_read();
         Record {
             notes: followed.then(|| Notes {
                 id: id(),
                 side,
                 logged,
-                observer: self.0.clone(),
+                observer: observer.cloned(),
                 began: Instant::now(),
                 connected: None,
                 head: None,
@@ -189,6 +187,10 @@ mod tests {
     struct Listener(Mutex<Vec<(u64, String, Option<String>)>>);
 
     impl Observer for Listener {
+        fn began(&self, side: Side) -> bool {
+            side == Side::Origin
+        }
+
         fn ended(&self, exchange: &Exchange<'_>) {
             let error = exchange.error.map(str::to_owned);
             let told = (exchange.id, exchange.path.to_owned(), error);
@@ -215,12 +217,12 @@ mod tests {
             [(1, "/a".to_owned(), None), (2, "-".to_owned(), given_up)]
         );
 
-        let nobody = Audience::default();
-        let mut record = nobody.begin(Side::Gateway, || panic!("no id is needed"));
-        record.connected(true);
-        record.answered(200);
-        record.tell(|| panic!("nobody asks"));
-        drop(record);
+        for nobody in [audience, Audience::default()] {
+            let mut record = nobody.begin(Side::Gateway, || panic!("no id is needed"));
+            record.connected(true);
+            record.answered(200);
+            record.tell(|| panic!("nobody asks"));
+        }
     }
 
     #[test]

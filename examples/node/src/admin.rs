@@ -1,7 +1,7 @@
 //! The admin address: what does the node show to whoever runs it?
 //!
-//! A page, and the data behind it: `/api/state` has all of it at once, `/api/events` goes on with what changes. Nothing can
-//! be changed from there.
+//! A page, and the data behind it: `/api/state` has all of it at once, `/api/events` goes on with what changes. `/metrics` has
+//! the figures for Prometheus. Nothing can be changed from there.
 
 mod events;
 mod guard;
@@ -11,7 +11,14 @@ mod serve;
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::State, middleware, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    middleware,
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::serve::serve;
@@ -20,6 +27,8 @@ use crate::{
     status::{News, Status},
     token::Token,
 };
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -36,6 +45,7 @@ pub(crate) fn router(status: Status, token: Option<Token>, shutdown: Cancellatio
     Router::new()
         .route("/api/state", get(state))
         .route("/api/events", get(events))
+        .route("/metrics", get(metrics))
         .route("/qr.svg", get(qr::qr))
         .with_state(shared)
         .merge(page::files())
@@ -45,4 +55,12 @@ pub(crate) fn router(status: Status, token: Option<Token>, shutdown: Cancellatio
 /// All that is known.
 async fn state(State(shared): State<Shared>) -> Json<News> {
     Json(shared.status.since(0).0)
+}
+
+/// The figures, in the format of [OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/).
+async fn metrics(State(shared): State<Shared>) -> Response {
+    match shared.status.figures() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
 }

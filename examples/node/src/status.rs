@@ -6,13 +6,18 @@ mod text;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use libp2p::{Multiaddr, PeerId};
 use libp2p_http_proxy::ServiceName;
+use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -29,6 +34,9 @@ pub(crate) struct Status(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     node: Node,
+    registry: Registry,
+    /// Whether there is an admin address.
+    shown: AtomicBool,
     known: Mutex<Known>,
     /// The version of what is known, for those who wait for another.
     version: watch::Sender<u64>,
@@ -137,7 +145,8 @@ pub(crate) struct News {
 }
 
 impl Status {
-    pub(crate) fn new(peer: PeerId) -> Self {
+    /// Of the node with this id, whose figures are in the registry.
+    pub(crate) fn new(peer: PeerId, registry: Registry) -> Self {
         let known = Known {
             version: 1,
             ..Known::default()
@@ -148,6 +157,8 @@ impl Status {
                 version: env!("CARGO_PKG_VERSION"),
                 started: now(),
             },
+            registry,
+            shown: AtomicBool::new(false),
             version: watch::Sender::new(known.version),
             known: Mutex::new(known),
         }))
@@ -160,6 +171,23 @@ impl Status {
 
     pub(crate) fn set_admin(&self, address: Option<SocketAddr>) {
         self.known().admin = address;
+        self.0.shown.store(address.is_some(), Ordering::Relaxed);
+    }
+
+    /// Whether there is any place where the node is shown. A look at it waits for nobody.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.0.shown.load(Ordering::Relaxed)
+    }
+
+    /// The figures of the node, as text for Prometheus.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a figure has no text, which none of this program is without.
+    pub(crate) fn figures(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.0.registry)?;
+        Ok(text)
     }
 
     /// Whether this is the text of an address of the node.
@@ -308,7 +336,7 @@ mod tests {
     #[test]
     fn a_reader_is_told_all_and_then_what_is_new() {
         let peer = PeerId::random();
-        let status = Status::new(peer);
+        let status = Status::new(peer, Registry::default());
         let changes = status.follow();
         let mut seen = 0;
         let all = since(&status, &mut seen);

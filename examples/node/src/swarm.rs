@@ -4,6 +4,7 @@ mod behaviour;
 mod build;
 mod contacts;
 mod events;
+mod figures;
 mod finder;
 mod offers;
 mod probe;
@@ -29,6 +30,7 @@ use libp2p::{
     swarm::{ConnectionId, SwarmEvent},
 };
 use libp2p_http_proxy::{HttpProxyBehaviour, Observer};
+use prometheus_client::registry::Registry;
 use tokio::{
     sync::mpsc,
     time::{self, Interval, MissedTickBehavior},
@@ -38,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     behaviour::{Behaviour, BehaviourEvent},
     contacts::Contacts,
+    figures::Figures,
     finder::Finder,
     offers::Change,
     reach::Reach,
@@ -81,6 +84,7 @@ pub(crate) struct Node {
     changes: mpsc::Receiver<Change>,
     offers: Offers,
     status: Status,
+    figures: Figures,
 }
 
 impl Node {
@@ -90,8 +94,10 @@ impl Node {
     ///
     /// Fails if the transports or protocols cannot be set up.
     pub(crate) fn new(keypair: Keypair, settings: &Settings) -> Result<Self> {
-        let status = Status::new(keypair.public().to_peer_id());
         let mut swarm = build::swarm(keypair, settings)?;
+        let mut registry = Registry::default();
+        let figures = Figures::new(&mut registry, swarm.behaviour().http.client());
+        let status = Status::new(*swarm.local_peer_id(), registry);
         for address in &settings.external {
             swarm.add_external_address(address.clone());
         }
@@ -109,6 +115,7 @@ impl Node {
             changes,
             offers,
             status,
+            figures,
         };
         node.tell_addresses();
         Ok(node)
@@ -134,7 +141,7 @@ impl Node {
 
     /// Who is to be told of every exchange.
     pub(crate) fn observer(&self) -> Arc<dyn Observer> {
-        Arc::new(self.status.clone())
+        self.figures.observer(&self.status)
     }
 
     /// A handle for tasks that offer services.
@@ -263,6 +270,7 @@ impl Node {
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) -> Result<()> {
         self.take_note(&event);
         self.tell(&event);
+        self.figures.record(&event);
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::NewListenAddr {

@@ -7,6 +7,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 use self::support::{
     process::{Node, Server, get, run, text},
-    program::{command, require, require_file},
+    program::{command, require, require_file, skip},
 };
 
 /// Longer than anything here takes, on a busy machine.
@@ -349,6 +350,85 @@ fn private(file: &Path) {
 
 #[cfg(not(unix))]
 fn private(_file: &Path) {}
+
+/// Reads figures as Prometheus does, and says which there are.
+const READ_FIGURES: &str = "\
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as families
+print(*(family.name for family in families(sys.stdin.read())), sep='\\n')";
+
+#[test]
+fn the_figures_are_those_of_the_node_and_prometheus_reads_them() {
+    let pair = Pair::start();
+    assert_eq!(status(&pair.ask("/a")), 200);
+    assert_eq!(status(&pair.ask("/b")), 200);
+    let missing = get(pair.gateway.http("gateway "), "/http/12D3/app/");
+    assert_eq!(status(&missing), 400);
+    Events::of(&pair.gateway).until("totals", |totals| totals["ended"] == 3);
+    Events::of(&pair.origin).until("totals", |totals| totals["ended"] == 2);
+    let figures = |node: &Node| get(node.http("admin "), "/metrics");
+    let (near, far) = (figures(&pair.gateway), figures(&pair.origin));
+    assert!(near.contains("\r\ncontent-type: application/openmetrics-text"));
+    for (text, line) in [
+        (
+            &near,
+            r#"libp2p_http_exchanges_total{side="gateway",service="",status="2xx"} 2"#,
+        ),
+        (&near, r#"libp2p_http_exchanges_running{side="gateway"} 0"#),
+        (
+            &near,
+            r#"libp2p_http_failures_total{side="gateway",cause="http_request_error"} 1"#,
+        ),
+        (
+            &near,
+            r#"libp2p_http_stage_seconds_count{side="gateway",stage="total"} 3"#,
+        ),
+        (&near, "libp2p_http_streams_reused_total 1"),
+        (
+            &far,
+            r#"libp2p_http_exchanges_total{side="origin",service="/x/http/app",status="2xx"} 2"#,
+        ),
+        (&far, r#"libp2p_http_streams{state="inbound"} "#),
+        (&far, "libp2p_swarm_connections_established_total{"),
+    ] {
+        assert!(text.contains(&format!("\n{line}")), "{line}: {text}");
+    }
+
+    let Some(python) = require(&["python3"]) else {
+        return;
+    };
+    let probe = ["-c", "import prometheus_client"];
+    let probed = Command::new(&python)
+        .args(probe)
+        .stderr(Stdio::null())
+        .status();
+    if !probed.unwrap().success() {
+        skip("the package prometheus-client of Python is not installed; install it");
+        return;
+    }
+    let (_, figures) = near.split_once("\r\n\r\n").unwrap();
+    let mut reader = Command::new(&python)
+        .args(["-c", READ_FIGURES])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = reader.stdin.take().unwrap();
+    stdin.write_all(figures.as_bytes()).unwrap();
+    drop(stdin);
+    let read = reader.wait_with_output().unwrap();
+    assert!(read.status.success());
+    for family in [
+        "libp2p_http_exchanges",
+        "libp2p_http_stage_seconds",
+        "libp2p_ping_rtt_seconds",
+    ] {
+        assert!(
+            text(&read.stdout).lines().any(|line| line == family),
+            "{family}"
+        );
+    }
+}
 
 #[test]
 fn clients_that_do_not_leave_do_not_cost_without_end() {

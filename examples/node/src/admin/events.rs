@@ -86,12 +86,13 @@ impl Reader {
 mod tests {
     use futures::FutureExt as _;
     use libp2p::PeerId;
+    use prometheus_client::registry::Registry;
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn changes_wait_for_the_next_event_and_are_one() {
-        let status = Status::new(PeerId::random());
+        let status = Status::new(PeerId::random(), Registry::default());
         let mut reader = Reader::new(status.clone());
         let began = Instant::now();
         assert!(reader.event().await.is_some());

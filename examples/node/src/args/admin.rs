@@ -11,7 +11,7 @@ pub(crate) struct AdminArgs {
     ///
     /// For programs and browsers of this machine, whoever uses them; nothing can be changed there. Other addresses than
     /// loopback need --admin-token. Queries of requests are not shown, as secrets are in them; paths are. For scripts,
-    /// /api/state has all of it as JSON, and /api/events what changes.
+    /// /api/state has all of it as JSON, /api/events what changes, and /metrics the figures for Prometheus.
     ///
     /// Example: --admin 127.0.0.1:8081
     #[arg(id = "admin", long, value_name = "IP:PORT", value_parser = http_address)]

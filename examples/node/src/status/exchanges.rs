@@ -133,11 +133,13 @@ fn micros(time: Duration) -> u64 {
 }
 
 impl Observer for Status {
-    fn began(&self, _side: Side) {
-        self.change(
-            |known| &mut known.exchanges,
-            |exchanges| exchanges.totals.begun += 1,
-        );
+    /// Nothing is counted where nobody can look.
+    fn began(&self, _side: Side) -> bool {
+        let shown = self.is_shown();
+        if shown {
+            self.begin();
+        }
+        shown
     }
 
     fn ended(&self, exchange: &Exchange<'_>) {
@@ -148,6 +150,13 @@ impl Observer for Status {
 }
 
 impl Status {
+    fn begin(&self) {
+        self.change(
+            |known| &mut known.exchanges,
+            |exchanges| exchanges.totals.begun += 1,
+        );
+    }
+
     fn record(&self, record: Record) {
         let mut known = self.known();
         let next = known.version + 1;
@@ -159,6 +168,8 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::registry::Registry;
+
     use super::*;
 
     fn record(id: u64, status: u16) -> Record {
@@ -173,12 +184,12 @@ mod tests {
 
     #[test]
     fn the_newest_are_remembered_and_all_are_counted() {
-        let status = Status::new(PeerId::random());
+        let status = Status::new(PeerId::random(), Registry::default());
         for id in 1..=REMEMBERED as u64 + 7 {
-            status.began(Side::Gateway);
+            status.begin();
             status.record(record(id, if id % 2 == 0 { 200 } else { 502 }));
         }
-        status.began(Side::Origin);
+        status.begin();
         let (news, seen) = status.since(0);
         let requests = news.requests.unwrap();
         assert_eq!(requests.len(), REMEMBERED);
