@@ -26,6 +26,7 @@ mod manager;
 mod meet;
 mod output;
 mod own;
+mod port;
 mod run;
 mod running;
 mod serve;

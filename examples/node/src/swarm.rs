@@ -6,6 +6,7 @@ mod contacts;
 mod events;
 mod figures;
 mod finder;
+mod listeners;
 mod offers;
 mod probe;
 mod reach;
@@ -21,10 +22,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
-use futures::{FutureExt, StreamExt};
+use anyhow::Result;
+use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Swarm,
+    PeerId, Swarm,
     core::transport::ListenerId,
     identity::Keypair,
     swarm::{ConnectionId, SwarmEvent},
@@ -147,42 +148,6 @@ impl Node {
     /// A handle for tasks that offer services.
     pub(crate) fn offers(&self) -> Offers {
         self.offers.clone()
-    }
-
-    /// Opens a listener. Its addresses are known, and printed, once [`Node::listening`] is through.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the address is taken, is not one of this machine, or has no transport.
-    pub(crate) fn listen(&mut self, address: &Multiaddr) -> Result<ListenerId> {
-        let listener = self.swarm.listen_on(address.clone()).with_context(|| {
-            format!("cannot listen on {address}; choose another address or port (0 lets the system choose)")
-        })?;
-        self.listeners.insert(listener, false);
-        Ok(listener)
-    }
-
-    /// Closes a listener. Connections that came through it stay.
-    pub(crate) fn unlisten(&mut self, listener: ListenerId) {
-        // Closed by itself, it is no longer there.
-        self.swarm.remove_listener(listener);
-    }
-
-    /// Waits until every listener has told its addresses, and returns them all.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a listener closes instead.
-    pub(crate) async fn listening(&mut self) -> Result<Vec<Multiaddr>> {
-        while self.listeners.values().any(|told| !told) {
-            let event = self.swarm.select_next_some().await;
-            self.on_event(event)?;
-        }
-        // A listener on all interfaces tells one address after another, without a mark at the last.
-        while let Some(event) = self.swarm.select_next_some().now_or_never() {
-            self.on_event(event)?;
-        }
-        Ok(self.swarm.listeners().cloned().collect())
     }
 
     /// Gets in touch with the peers that were named, and waits until this node can be found through them, or not. They are
@@ -340,34 +305,6 @@ impl Node {
         }
         Ok(())
     }
-
-    fn on_listener_closed(
-        &mut self,
-        listener: ListenerId,
-        addresses: &[Multiaddr],
-        reason: Result<(), std::io::Error>,
-    ) -> Result<()> {
-        let told = self.listeners.remove(&listener).unwrap_or_default();
-        if self.contacts.listener_closed(listener) {
-            let error = reason.err().map(|error| error.to_string());
-            if told {
-                tracing::warn!(?addresses, error, "a relay listens for this node no longer");
-            } else {
-                tracing::warn!(error, "a relay does not listen for this node");
-            }
-            return Ok(());
-        }
-        for address in addresses {
-            tracing::info!(%address, "no longer listening");
-        }
-        if let Err(error) = reason {
-            tracing::error!(?addresses, %error, "a listener closed");
-            if !told || self.listeners.is_empty() {
-                bail!("peers cannot reach this node: its listener closed: {error}");
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Fires when something may be due; never, where nothing ever is.
@@ -384,34 +321,4 @@ fn clock() -> Interval {
     let mut clock = time::interval(TICK);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     clock
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn every_listener_tells_a_dialable_address() {
-        let mut node = Node::new(Keypair::generate_ed25519(), &Settings::default()).unwrap();
-        for address in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"] {
-            node.listen(&address.parse().unwrap()).unwrap();
-        }
-        let addresses = node.listening().await.unwrap();
-        assert_eq!(addresses.len(), 2, "{addresses:?}");
-        assert!(
-            addresses
-                .iter()
-                .all(|address| !address.to_string().contains("/0")),
-            "{addresses:?}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_taken_port_is_an_error_that_names_it() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port());
-        let mut node = Node::new(Keypair::generate_ed25519(), &Settings::default()).unwrap();
-        let error = node.listen(&address.parse().unwrap()).unwrap_err();
-        assert!(format!("{error:#}").contains(&address), "{error:#}");
-    }
 }

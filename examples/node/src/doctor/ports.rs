@@ -7,20 +7,12 @@ use std::{
 };
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::dial_opts::DialOpts};
-use socket2::{Domain, Socket, Type};
 
 use super::{Scout, report::Finding, server};
-use crate::{args::To, gateway};
+use crate::{args::To, gateway, port::Port};
 
 /// A path that a gateway answers by itself, and with an error: there is no such peer.
 const NO_PEER: &str = "/http/doctor/doctor/";
-
-/// Where peers connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Port {
-    address: SocketAddr,
-    is_quic: bool,
-}
 
 /// What is found where peers are to connect. `scout` looks who is there; `own` is the node that is looked at.
 pub(super) async fn for_peers(
@@ -30,7 +22,7 @@ pub(super) async fn for_peers(
     limit: Duration,
 ) -> Finding {
     let what = format!("listen {address}");
-    let Some(port) = port_of(address) else {
+    let Some(port) = Port::of(address) else {
         let found = "a node cannot listen there; write it as /ip4/0.0.0.0/tcp/4001, /ip4/0.0.0.0/udp/4001/quic-v1, or the same with ip6";
         return Finding::problem(what, found);
     };
@@ -38,7 +30,7 @@ pub(super) async fn for_peers(
         let found = "private networks have no QUIC; leave it out, or the swarm key";
         return Finding::problem(what, found);
     }
-    match bind(port) {
+    match port.try_bind() {
         Ok(()) => Finding::ok(what, free(port.address)),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             let there = DialOpts::unknown_peer_id().address(near(address));
@@ -85,28 +77,6 @@ fn taken(by: &str) -> String {
     format!("{by} has the port; stop that, or choose another port (0 lets the system choose)")
 }
 
-/// Opens the port and closes it again. Not by libp2p, which shares TCP ports with others that do, and so finds none taken.
-fn bind(port: Port) -> io::Result<()> {
-    let kind = if port.is_quic {
-        Type::DGRAM
-    } else {
-        Type::STREAM
-    };
-    let socket = Socket::new(Domain::for_address(port.address), kind, None)?;
-    if port.address.is_ipv6() {
-        // As libp2p does: the IPv4 port of the same number is another one.
-        socket.set_only_v6(true)?;
-    }
-    if port.is_quic {
-        return socket.bind(&port.address.into());
-    }
-    // Connections that have just ended do not keep it from a node either.
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    socket.bind(&port.address.into())?;
-    socket.listen(1)
-}
-
 fn cannot_bind(address: SocketAddr, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => format!(
@@ -133,23 +103,6 @@ fn is_general(ip: IpAddr) -> bool {
     ip.is_unspecified() || ip.is_loopback()
 }
 
-/// The port that a node opens for an address, if it has a transport for it.
-fn port_of(address: &Multiaddr) -> Option<Port> {
-    let mut parts = address.iter();
-    let ip: IpAddr = match parts.next()? {
-        Protocol::Ip4(ip) => ip.into(),
-        Protocol::Ip6(ip) => ip.into(),
-        _ => return None,
-    };
-    let (port, is_quic) = match (parts.next()?, parts.next(), parts.next()) {
-        (Protocol::Tcp(port), None, None) => (port, false),
-        (Protocol::Udp(port), Some(Protocol::QuicV1), None) => (port, true),
-        _ => return None,
-    };
-    let address = SocketAddr::new(ip, port);
-    Some(Port { address, is_quic })
-}
-
 /// The same port, at an address that can be dialled from here.
 fn near(address: &Multiaddr) -> Multiaddr {
     let parts = address.iter().map(|part| match part {
@@ -171,25 +124,6 @@ fn reachable(ip: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_that_a_node_has_a_transport_for() {
-        for (text, expected) in [
-            ("/ip4/127.0.0.1/tcp/1", Some(("127.0.0.1:1", false))),
-            ("/ip6/::/udp/2/quic-v1", Some(("[::]:2", true))),
-            ("/ip4/127.0.0.1/udp/1", None),
-            ("/ip4/127.0.0.1/tcp/1/ws", None),
-            ("/dns/localhost/tcp/1", None),
-            ("/tcp/1", None),
-            ("/ip4/127.0.0.1", None),
-        ] {
-            let expected = expected.map(|(address, is_quic)| Port {
-                address: address.parse().unwrap(),
-                is_quic,
-            });
-            assert_eq!(port_of(&text.parse().unwrap()), expected, "{text}");
-        }
-    }
 
     #[test]
     fn who_listens_everywhere_is_found_on_this_machine() {

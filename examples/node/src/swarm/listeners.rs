@@ -1,0 +1,142 @@
+//! Where do peers reach the node, and what becomes of its listeners?
+
+use anyhow::{Context, Result, bail};
+use futures::{FutureExt, StreamExt};
+use libp2p::{Multiaddr, core::transport::ListenerId};
+
+use super::Node;
+use crate::port::Port;
+
+impl Node {
+    /// Opens a listener. Its addresses are known, and printed, once [`Node::listening`] is through.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the address is taken, is not one of this machine, or has no transport.
+    pub(crate) fn listen(&mut self, address: &Multiaddr) -> Result<ListenerId> {
+        let listener = self
+            .check_port(address)
+            .and_then(|()| Ok(self.swarm.listen_on(address.clone())?));
+        let listener = listener.with_context(|| {
+            format!("cannot listen on {address}; choose another address or port (0 lets the system choose)")
+        })?;
+        self.listeners.insert(listener, false);
+        Ok(listener)
+    }
+
+    /// Fails if another process has the port. libp2p shares TCP ports among all nodes of a user that want the same, and peers would
+    /// get to any of them.
+    fn check_port(&self, address: &Multiaddr) -> Result<()> {
+        let wanted = Port::of(address).filter(|port| !port.is_quic);
+        let own = self.swarm.listeners().filter_map(Port::of);
+        let is_own = |wanted: &Port| {
+            own.into_iter()
+                .any(|own| !own.is_quic && own.address.port() == wanted.address.port())
+        };
+        match wanted.filter(|wanted| !is_own(wanted)) {
+            Some(port) => Ok(port.try_bind()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes a listener. Connections that came through it stay.
+    pub(crate) fn unlisten(&mut self, listener: ListenerId) {
+        // Closed by itself, it is no longer there.
+        self.swarm.remove_listener(listener);
+    }
+
+    /// Waits until every listener has told its addresses, and returns them all.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a listener closes instead.
+    pub(crate) async fn listening(&mut self) -> Result<Vec<Multiaddr>> {
+        while self.listeners.values().any(|told| !told) {
+            let event = self.swarm.select_next_some().await;
+            self.on_event(event)?;
+        }
+        // A listener on all interfaces tells one address after another, without a mark at the last.
+        while let Some(event) = self.swarm.select_next_some().now_or_never() {
+            self.on_event(event)?;
+        }
+        Ok(self.swarm.listeners().cloned().collect())
+    }
+
+    pub(super) fn on_listener_closed(
+        &mut self,
+        listener: ListenerId,
+        addresses: &[Multiaddr],
+        reason: Result<(), std::io::Error>,
+    ) -> Result<()> {
+        let told = self.listeners.remove(&listener).unwrap_or_default();
+        if self.contacts.listener_closed(listener) {
+            let error = reason.err().map(|error| error.to_string());
+            if told {
+                tracing::warn!(?addresses, error, "a relay listens for this node no longer");
+            } else {
+                tracing::warn!(error, "a relay does not listen for this node");
+            }
+            return Ok(());
+        }
+        for address in addresses {
+            tracing::info!(%address, "no longer listening");
+        }
+        if let Err(error) = reason {
+            tracing::error!(?addresses, %error, "a listener closed");
+            if !told || self.listeners.is_empty() {
+                bail!("peers cannot reach this node: its listener closed: {error}");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::identity::Keypair;
+
+    use super::*;
+    use crate::swarm::Settings;
+
+    #[tokio::test]
+    async fn every_listener_tells_a_dialable_address() {
+        let mut node = node();
+        for address in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"] {
+            node.listen(&address.parse().unwrap()).unwrap();
+        }
+        let addresses = node.listening().await.unwrap();
+        assert_eq!(addresses.len(), 2, "{addresses:?}");
+        assert!(
+            addresses
+                .iter()
+                .all(|address| !address.to_string().contains("/0")),
+            "{addresses:?}"
+        );
+    }
+
+    fn node() -> Node {
+        Node::new(Keypair::generate_ed25519(), &Settings::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_an_error_that_names_it() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let by_other = format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port());
+        // libp2p itself would share the port with this one.
+        let mut first = node();
+        first
+            .listen(&"/ip4/127.0.0.1/tcp/0".parse().unwrap())
+            .unwrap();
+        let by_node = first.listening().await.unwrap()[0].clone();
+        for address in [by_other.parse().unwrap(), by_node.clone()] {
+            let error = node().listen(&address).unwrap_err();
+            assert!(
+                format!("{error:#}").contains(&address.to_string()),
+                "{error:#}"
+            );
+        }
+        // A node that goes over to other addresses of its port has it already.
+        let everywhere = by_node.to_string().replace("127.0.0.1", "0.0.0.0");
+        first.listen(&everywhere.parse().unwrap()).unwrap();
+    }
+}
