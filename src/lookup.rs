@@ -132,9 +132,7 @@ impl Unreached {
             },
         }
     }
-}
 
-impl Unreached {
     /// What a request ends with whose own addresses were dialled.
     pub(crate) fn failure_at_addresses(&self) -> OutboundFailure {
         match self {

@@ -220,7 +220,7 @@ impl Outbound {
         streams.is_some_and(|streams| streams.sweep(link.connection, cx))
     }
 
-    /// Has every connection look at its protocols and streams again.
+    /// What there is of streams and requests, and what there was.
     pub(crate) fn stats(&self) -> Stats {
         let peers = self.peers();
         let mut all = peers.past;
@@ -230,6 +230,7 @@ impl Outbound {
         all
     }
 
+    /// Has every connection look at its protocols and streams again.
     pub(crate) fn wake_links(&self) {
         for streams in self.peers().known.values() {
             streams.wake_links();
