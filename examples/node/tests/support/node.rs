@@ -212,13 +212,23 @@ impl Node {
     /// The most memory that it ever had resident, in bytes.
     #[cfg(target_os = "linux")]
     pub(crate) fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// What it has resident of its own file and its libraries, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn code_memory(&self) -> u64 {
+        self.memory("RssFile:")
+    }
+
+    /// See proc_pid_status(5).
+    #[cfg(target_os = "linux")]
+    fn memory(&self, what: &str) -> u64 {
         let pid = self.child.id().expect("the node runs");
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .unwrap();
-        let kib: u64 = peak
+        let found = status.lines().find_map(|line| line.strip_prefix(what));
+        let kib: u64 = found
+            .unwrap()
             .trim()
             .strip_suffix(" kB")
             .unwrap()
