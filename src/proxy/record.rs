@@ -96,6 +96,10 @@ impl Record {
 
     /// The exchange was refused, or failed on the side of the server.
     pub(crate) fn failed(&mut self, failure: &Failure) {
+        // Who is sent on to where a page opens has been served: each page that is asked for by its path is.
+        if failure.status() < 400 {
+            return;
+        }
         self.cause = Some(failure.proxy_error());
         self.error = Some(failure.to_string());
     }
@@ -222,6 +226,26 @@ mod tests {
             record.connected(true);
             record.answered(200);
             record.tell(|| panic!("nobody asks"));
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_no_failure() {
+        let location = "//app.peer.p2p.localhost/".to_owned();
+        let host = "a".to_owned();
+        for (failure, cause) in [
+            (Failure::OwnOrigin { location }, None),
+            (
+                Failure::HostNotAllowed { host },
+                Some("http_request_denied"),
+            ),
+        ] {
+            let mut record = Record::default();
+            record.failed(&failure);
+            assert_eq!(
+                (record.cause, record.error.is_some()),
+                (cause, cause.is_some())
+            );
         }
     }
 
