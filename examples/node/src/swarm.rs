@@ -10,6 +10,7 @@ mod listeners;
 mod offers;
 mod probe;
 mod reach;
+mod reason;
 mod routes;
 mod settings;
 mod told;
@@ -52,7 +53,6 @@ pub(crate) use self::{
     settings::{Kad, RelayLimits, Role, Settings},
 };
 use crate::{
-    logging,
     output::{self, Fact},
     status::Status,
 };
@@ -279,21 +279,7 @@ impl Node {
                 peer_id,
                 error,
                 connection_id,
-            } => {
-                let error = logging::one_line(&error.to_string());
-                let is_told = self.told.remove(&connection_id);
-                if let Some(peer) = peer_id.as_ref().filter(|_| !is_told) {
-                    self.contacts.dial_failed(peer);
-                    self.finder.dial_failed(peer, &error);
-                }
-                let peer = peer_id.map(tracing::field::display);
-                // Most peers of a hash table are behind a NAT or long gone.
-                if self.swarm.behaviour().kad.is_enabled() {
-                    tracing::debug!(peer, error, "cannot connect");
-                } else {
-                    tracing::warn!(peer, error, "cannot connect");
-                }
-            }
+            } => self.on_dial_failed(peer_id, connection_id, &reason::of_dial(&error)),
             SwarmEvent::IncomingConnectionError {
                 send_back_addr,
                 error,
@@ -304,6 +290,24 @@ impl Node {
             event => tracing::trace!(?event),
         }
         Ok(())
+    }
+
+    fn on_dial_failed(&mut self, peer: Option<PeerId>, dial: ConnectionId, error: &str) {
+        let is_told = self.told.remove(&dial);
+        // Most peers of a hash table are behind a NAT or long gone.
+        let mut matters = !self.swarm.behaviour().kad.is_enabled();
+        if let Some(peer) = peer.as_ref().filter(|_| !is_told) {
+            self.finder.dial_failed(peer, error);
+            if let Some(is_new) = self.contacts.dial_failed(peer) {
+                matters = is_new;
+            }
+        }
+        let peer = peer.map(tracing::field::display);
+        if matters {
+            tracing::warn!(peer, error, "cannot connect");
+        } else {
+            tracing::debug!(peer, error, "cannot connect");
+        }
     }
 }
 

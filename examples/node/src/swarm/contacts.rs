@@ -1,6 +1,9 @@
 //! Which peers does the node stay in touch with? Those through which it is found, and those that relay to it.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use libp2p::{
     PeerId, Swarm,
@@ -29,6 +32,8 @@ pub(super) struct Contacts {
     /// Whether others are to find this node at all.
     is_found: bool,
     relays: Vec<Relay>,
+    /// Those that did not answer last time, of which the log is told once.
+    silent: HashSet<PeerId>,
     next: Option<Instant>,
 }
 
@@ -77,6 +82,7 @@ impl Contacts {
             bootstrap: kad.map(|kad| kad.bootstrap.clone()).unwrap_or_default(),
             is_found: kad.is_some_and(|kad| kad.role == Role::Server),
             relays: relays.map(Relay::new).collect(),
+            silent: HashSet::new(),
             next: None,
         }
     }
@@ -106,12 +112,13 @@ impl Contacts {
         relays.any(|relay| relay.listener.is_none() && !relay.failed)
     }
 
-    /// A peer could not be dialled.
-    pub(super) fn dial_failed(&mut self, peer: &PeerId) {
+    /// A peer could not be dialled. Returns whether that is new of a contact, and nothing of other peers.
+    pub(super) fn dial_failed(&mut self, peer: &PeerId) -> Option<bool> {
         let relays = self.relays.iter_mut();
         for relay in relays.filter(|relay| relay.at.peer == *peer) {
             relay.failed = true;
         }
+        self.includes(peer).then(|| self.silent.insert(*peer))
     }
 
     /// There is a connection to a peer: a relay is asked to listen. Returns the listeners that were opened for it.
@@ -120,8 +127,9 @@ impl Contacts {
         swarm: &mut Swarm<Behaviour>,
         peer: &PeerId,
     ) -> Vec<ListenerId> {
-        let silent = |relay: &&mut Relay| relay.at.peer == *peer && relay.listener.is_none();
-        let relays = self.relays.iter_mut().filter(silent);
+        self.silent.remove(peer);
+        let unasked = |relay: &&mut Relay| relay.at.peer == *peer && relay.listener.is_none();
+        let relays = self.relays.iter_mut().filter(unasked);
         relays.filter_map(|relay| relay.reserve(swarm)).collect()
     }
 
@@ -176,5 +184,30 @@ fn call(swarm: &mut Swarm<Behaviour>, contact: &PeerAddress) {
     // Fails where there is nothing to do, or the address has no transport, which the log of the swarm tells.
     if let Err(error) = swarm.dial(opts) {
         tracing::trace!(peer = %contact.peer, %error, "did not dial");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::identity::Keypair;
+
+    use super::{super::build, *};
+
+    // The swarm has transports that need the runtime.
+    #[tokio::test]
+    async fn a_contact_that_does_not_answer_is_news_until_it_was_there_again() {
+        let [peer, other] = [PeerId::random(), PeerId::random()];
+        let address = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+        let settings = Settings {
+            relays: vec![PeerAddress { peer, address }],
+            ..Settings::default()
+        };
+        let mut contacts = Contacts::new(&settings);
+        assert_eq!(contacts.dial_failed(&other), None);
+        assert_eq!(contacts.dial_failed(&peer), Some(true));
+        assert_eq!(contacts.dial_failed(&peer), Some(false));
+        let mut swarm = build::swarm(Keypair::generate_ed25519(), &settings).unwrap();
+        contacts.connected(&mut swarm, &peer);
+        assert_eq!(contacts.dial_failed(&peer), Some(true));
     }
 }

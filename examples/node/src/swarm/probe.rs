@@ -1,7 +1,6 @@
 //! Who is there? A node looks at single peers, without taking part in anything.
 
 use std::{
-    error::Error,
     fmt, io,
     time::{Duration, Instant},
 };
@@ -16,7 +15,7 @@ use libp2p::{
 use libp2p_http_proxy::{Event, OutboundFailure, Request, ServiceName};
 use tokio::time::timeout;
 
-use super::{GOODBYE, Node, behaviour::BehaviourEvent, tick};
+use super::{GOODBYE, Node, behaviour::BehaviourEvent, reason::deepest, tick};
 
 /// How long a peer that was reached may take to say what it is. It does so at once if it does at all.
 const INTRODUCTION: Duration = Duration::from_secs(3);
@@ -262,7 +261,7 @@ impl From<&DialError> for Unmet {
             DialError::WrongPeerId { obtained, .. } => Self::Other(*obtained),
             DialError::Transport(attempts) => match attempts.first() {
                 Some((_, TransportError::MultiaddrNotSupported(_))) => Self::NoTransport,
-                Some((_, TransportError::Other(error))) => Self::of_transport(error),
+                Some((_, TransportError::Other(error))) => Self::of_text(deepest(error)),
                 None => Self::Failed(error.to_string()),
             },
             error => Self::Failed(error.to_string()),
@@ -284,22 +283,6 @@ impl From<&OutboundFailure> for Unmet {
 }
 
 impl Unmet {
-    /// What is at the bottom of the many layers of errors that transports make. Some of them are transparent, so that only
-    /// the text is left of what they hold.
-    fn of_transport(error: &io::Error) -> Self {
-        let mut deepest: &(dyn Error + 'static) = error;
-        loop {
-            let io = deepest.downcast_ref::<io::Error>();
-            // Its source leaves out what it holds, and begins with the source of that.
-            let held = io.and_then(io::Error::get_ref);
-            let next = held.map(|held| held as &(dyn Error + 'static));
-            match next.or_else(|| deepest.source()) {
-                Some(next) => deepest = next,
-                None => return Self::of_text(deepest.to_string()),
-            }
-        }
-    }
-
     fn of_text(text: String) -> Self {
         use io::ErrorKind as K;
         match system_error(&text).map(|error| error.kind()) {
@@ -340,13 +323,13 @@ mod tests {
         let refused = io::Error::from_raw_os_error(rustix::io::Errno::CONNREFUSED.raw_os_error());
         let unreachable =
             io::Error::from_raw_os_error(rustix::io::Errno::NETUNREACH.raw_os_error());
-        assert!(matches!(Unmet::of_transport(&refused), Unmet::Refused));
+        assert!(matches!(Unmet::of_text(deepest(&refused)), Unmet::Refused));
         assert!(matches!(
-            Unmet::of_transport(&io::Error::other(refused)),
+            Unmet::of_text(deepest(&io::Error::other(refused))),
             Unmet::Refused
         ));
         assert!(matches!(
-            Unmet::of_transport(&unreachable),
+            Unmet::of_text(deepest(&unreachable)),
             Unmet::Failed(_)
         ));
         for text in [
@@ -360,6 +343,6 @@ mod tests {
             );
         }
         let timeout = io::Error::other(TransportTimeoutError::<io::Error>::Timeout);
-        assert!(matches!(Unmet::of_transport(&timeout), Unmet::Silent));
+        assert!(matches!(Unmet::of_text(deepest(&timeout)), Unmet::Silent));
     }
 }
