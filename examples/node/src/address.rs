@@ -4,6 +4,18 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use libp2p_http_proxy::route::parse_peer_id;
+
+/// A multiaddr, of whom is left open.
+///
+/// # Errors
+///
+/// Says how one is written.
+pub(crate) fn multiaddr(text: &str) -> Result<Multiaddr, &'static str> {
+    text.parse().map_err(
+        |_| "not a multiaddr; write for example /ip4/0.0.0.0/tcp/4001 or /dns/example.com/tcp/4001",
+    )
+}
 
 /// A multiaddr that ends in `/p2p/PEER`: where a peer is, and whom to expect there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +53,7 @@ impl FromStr for PeerPlace {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let id = text.strip_prefix("/p2p/").unwrap_or(text);
-        match id.parse() {
+        match parse_peer_id(id) {
             Ok(peer) => Ok(Self::Unknown(peer)),
             Err(_) => text.parse().map(Self::At),
         }
@@ -101,6 +113,9 @@ mod tests {
             assert_eq!(parsed.peer().to_string(), PEER);
             assert_eq!(parsed.address(), None);
         }
+        let cid = "k51qzi5uqu5dhre4vvvuki6vlja6xdntocu7slrv5q3up6cxtl41rjjq5e7hit";
+        let parsed: PeerPlace = cid.parse().unwrap();
+        assert_eq!(parsed.peer(), parse_peer_id(cid).unwrap());
         let parsed: PeerPlace = format!("/ip4/127.0.0.1/tcp/1/p2p/{PEER}").parse().unwrap();
         assert_eq!(parsed.peer().to_string(), PEER);
         assert!(parsed.address().is_some());

@@ -7,12 +7,12 @@
 
 use std::{collections::HashSet, net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 use libp2p::{Multiaddr, PeerId};
-use libp2p_http_proxy::{ServiceName, Target};
+use libp2p_http_proxy::{ServiceName, Target, route::parse_peer_id};
 
 use crate::{
-    address::{PeerAddress, PeerPlace},
+    address::{PeerAddress, PeerPlace, multiaddr},
     logging,
 };
 
@@ -277,7 +277,7 @@ pub(crate) struct ServeArgs {
     /// Holds for all services of this command. Others are answered with 403.
     ///
     /// Example: --allow 12D3KooWQYzCrRbNjHcXtjnxqmQyNRWHVXqqBVA8KaLdGmjJDPAW
-    #[arg(long = "allow", value_name = "PEER")]
+    #[arg(long = "allow", value_name = "PEER", value_parser = parse_peer_id)]
     pub(crate) allowed: Vec<PeerId>,
 
     /// Address to listen on for peers, repeatable; port 0 lets the system choose
@@ -288,7 +288,7 @@ pub(crate) struct ServeArgs {
     /// Example: --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1
     ///
     /// Example: --listen /ip4/127.0.0.1/tcp/0
-    #[arg(long = "listen", value_name = "MULTIADDR")]
+    #[arg(long = "listen", value_name = "MULTIADDR", value_parser = multiaddr)]
     pub(crate) listen: Vec<Multiaddr>,
 
     #[command(flatten)]
@@ -306,7 +306,7 @@ pub(crate) struct MeetArgs {
     /// it, so choose one that lasts.
     ///
     /// Example: --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1
-    #[arg(long = "listen", value_name = "MULTIADDR")]
+    #[arg(long = "listen", value_name = "MULTIADDR", value_parser = multiaddr)]
     pub(crate) listen: Vec<Multiaddr>,
 
     #[command(flatten)]
@@ -476,9 +476,10 @@ pub(crate) struct DemoArgs {
 impl Args {
     /// The command line of this process. Explains and exits with status 2 if it is wrong.
     pub(crate) fn read() -> Self {
-        let args = Self::parse();
+        let matches = Self::command().get_matches();
+        let args = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         if let Err(message) = args.check() {
-            Self::command()
+            usage_of(matches.subcommand_name())
                 .error(ErrorKind::ValueValidation, message)
                 .exit();
         }
@@ -517,6 +518,15 @@ impl Args {
             Command::Attach(_) => Ok(()),
         }
     }
+}
+
+/// A command, to say how it is used.
+fn usage_of(name: Option<&str>) -> clap::Command {
+    let mut all = Args::command();
+    // Without it, a subcommand does not know what it is part of.
+    all.build();
+    let command = name.and_then(|name| all.find_subcommand(name)).cloned();
+    command.unwrap_or(all)
 }
 
 fn http_address(text: &str) -> Result<SocketAddr, String> {
@@ -639,11 +649,16 @@ mod tests {
             ),
             ("serve --name a/b --to http://127.0.0.1:1", "a/b"),
             ("serve --name a --to ftp://127.0.0.1", "ftp://127.0.0.1"),
-            ("serve --name a --to http://127.0.0.1:1 --allow me", "me"),
+            (
+                "serve --name a --to http://127.0.0.1:1 --allow me",
+                "'me' is not a peer id",
+            ),
             (
                 "serve --name a --to http://127.0.0.1:1 --listen 127.0.0.1:1",
-                "127.0.0.1:1",
+                "/ip4/0.0.0.0/tcp/4001",
             ),
+            ("gateway --p2p-listen 127.0.0.1:1", "/ip4/0.0.0.0/tcp/4001"),
+            ("gateway --external example.com", "/ip4/0.0.0.0/tcp/4001"),
             ("gateway --listen localhost", "127.0.0.1:8080"),
             ("gateway --peer /ip4/127.0.0.1/tcp/1", "/p2p/PEER"),
             ("gateway --domain http://example.com", "http://example.com"),
@@ -679,6 +694,10 @@ mod tests {
             ("attach --admin 127.0.0.1:1", "--admin"),
             ("attach --name a --to 127.0.0.1:1", "--gateway"),
             (
+                "attach --gateway http://a --name a --to 3000",
+                "http://127.0.0.1:3000",
+            ),
+            (
                 "attach --gateway https://a --name a --to 127.0.0.1:1",
                 "TLS",
             ),
@@ -693,9 +712,21 @@ mod tests {
             ("gateway --drain 3601", "3600"),
             ("gateway --drain +1", "3600"),
             ("gateway --log http_access=loud", "loud"),
+            ("gateway --log verbose", "'verbose' is no level"),
         ] {
             let error = parse(line).expect_err(line);
             assert!(error.contains(said), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_broken_is_told_with_the_usage_of_its_command() {
+        for (name, usage) in [
+            (Some("forward"), "p2p-http forward [OPTIONS] --peer"),
+            (None, "p2p-http [OPTIONS] <COMMAND>"),
+        ] {
+            let error = usage_of(name).error(ErrorKind::ValueValidation, "why");
+            assert!(error.to_string().contains(usage), "{error}");
         }
     }
 

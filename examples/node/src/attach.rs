@@ -166,7 +166,9 @@ async fn connect(address: &str, request: Request) -> Result<WebSocketStream<TcpS
 /// What it means that the gateway answers with a status.
 fn refused(status: StatusCode, body: &[u8]) -> Ended {
     let said = String::from_utf8_lossy(body);
-    let error = anyhow::anyhow!("the gateway answers {status}: {}", said.trim());
+    // Error pages begin with it.
+    let said = said.trim_start_matches(&status.to_string()).trim();
+    let error = anyhow::anyhow!("the gateway answers {status}: {said}");
     match status {
         StatusCode::BAD_REQUEST
         | StatusCode::UNAUTHORIZED
@@ -188,7 +190,7 @@ async fn pass(stream: MuxStream, to: To) {
 
 async fn pass_to(stream: MuxStream, to: &To) -> io::Result<()> {
     let mut stream = stream.compat();
-    let cannot = |error: &io::Error| tracing::warn!(%error, "cannot connect to the server");
+    let cannot = |error: &io::Error| tracing::warn!(%to, %error, "cannot connect to the server");
     match to {
         To::Tcp(address) => {
             let mut server = TcpStream::connect(address).await.inspect_err(cannot)?;
@@ -248,6 +250,16 @@ mod tests {
         );
         assert_eq!(backoff.pause(short, 0.0).as_millis(), 15_000);
         assert_eq!(backoff.pause(Duration::from_secs(60), 0.0).as_millis(), 125);
+    }
+
+    #[test]
+    fn what_the_gateway_said_is_told_once() {
+        for body in ["403 Forbidden\nnot you\n", "not you\n"] {
+            let (Ended::Final(error) | Ended::Passing(error)) =
+                refused(StatusCode::FORBIDDEN, body.as_bytes());
+            let expected = "the gateway answers 403 Forbidden: not you";
+            assert_eq!(error.to_string(), expected);
+        }
     }
 
     #[test]

@@ -342,6 +342,20 @@ mod tests {
                 "append /p2p/PEER",
             ),
             (
+                "[network]\nexternal = [\"example.com\"]",
+                2,
+                13,
+                "\"example.com\" is not a multiaddr",
+            ),
+            (
+                "[network]\nrelay_server = true",
+                2,
+                16,
+                "{} for the defaults",
+            ),
+            ("[gateway]\nattach = true", 2, 10, "{} for the defaults"),
+            ("limits = 1", 1, 10, "[limits]"),
+            (
                 "[network]\nkad_protocol = \"kad\"",
                 2,
                 16,

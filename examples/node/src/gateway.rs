@@ -3,7 +3,6 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
-use axum::Router;
 use libp2p_http_proxy::{Gateway, GatewayConfig};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +40,7 @@ pub(crate) async fn run(args: GatewayArgs, common: &Common) -> Result<()> {
     });
     if let Some(Attach { allowed: None, .. }) = &attach {
         tracing::warn!(
-            "any peer that reaches this node may use the services of its listeners; `--allow PEER` names those who may"
+            "any peer that reaches this node may use the services of programs that attach; `--allow PEER` names those who may"
         );
     }
     let setup = Setup {
@@ -77,7 +76,7 @@ pub(crate) fn of_node(node: &mut Node, drain: Duration) -> Gateway {
     let config = GatewayConfig::default()
         .with_observer(node.observer())
         .with_drain_timeout(drain);
-    let pages = own::pages(status, Router::new());
+    let pages = own::pages(status, None);
     Gateway::new(node.http().client(), peer, config).with_own(pages)
 }
 

@@ -35,6 +35,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How a browser, which cannot set fields, gives a token: as a subprotocol with this in front.
 const BEARER: &str = "bearer.";
 
+/// Where programs become services.
+pub(crate) const PATH: &str = "/http/listen/{name}";
+
 const HOW: &str = "\
 A program becomes a service of this node by a WebSocket to this address: `p2p-http attach` does it,
 and `p2p-http attach --help` tells how others do.
@@ -50,7 +53,7 @@ struct Page {
 pub(crate) fn page(site: Site, token: Option<Token>) -> Router {
     let names = Names::new(site);
     Router::new()
-        .route("/http/listen/{name}", any(listen))
+        .route(PATH, any(listen))
         .with_state(Arc::new(Page { names, token }))
 }
 

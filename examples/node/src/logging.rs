@@ -2,12 +2,14 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// What is logged when nothing else is asked for: this program, the library, one line for each request, and warnings of
 /// everything below them.
 pub(crate) const DEFAULT_FILTER: &str =
     "warn,p2p_http=info,libp2p_http_proxy=info,http_access=info";
+
+const LEVELS: &str = "off, error, warn, info, debug and trace";
 
 /// Starts logging. The filter was checked with [`parse_filter`].
 pub(crate) fn start(filter: &str) {
@@ -20,18 +22,25 @@ pub(crate) fn start(filter: &str) {
         .init();
 }
 
-/// Checks a filter when the command line is read, so that a typing error is a usage error.
+/// Checks a filter when the command line is read, so that a typing error is a usage error. What is no level would be taken
+/// for a target, and nothing else would be logged any more.
 ///
 /// # Errors
 ///
 /// Says which part cannot be understood.
 pub(crate) fn parse_filter(filter: &str) -> Result<String, String> {
-    match EnvFilter::try_new(filter) {
-        Ok(_) => Ok(filter.to_owned()),
-        Err(error) => Err(format!(
-            "{error}; write for example `info` or `warn,http_access=info`"
-        )),
-    }
+    let alone = filter.split(',').map(str::trim);
+    let mut alone = alone.filter(|part| !part.is_empty() && !part.contains(['=', '[', ']']));
+    let wrong = match alone.find(|part| part.parse::<LevelFilter>().is_err()) {
+        Some(part) => format!("'{part}' is no level, of which there are {LEVELS}"),
+        None => match EnvFilter::try_new(filter) {
+            Ok(_) => return Ok(filter.to_owned()),
+            Err(error) => error.to_string(),
+        },
+    };
+    Err(format!(
+        "{wrong}; write for example `info` or `warn,http_access=info`"
+    ))
 }
 
 /// A message that spans several lines, in one that a log collector does not split.
@@ -55,7 +64,11 @@ mod tests {
             ("debug", true),
             ("off", true),
             ("libp2p_swarm=trace,warn", true),
+            ("libp2p_http_proxy[exchange{id=1}]=debug, WARN", true),
+            ("", true),
             ("http_access=loud", false),
+            ("warning", false),
+            ("http_access", false),
         ] {
             assert_eq!(parse_filter(filter).is_ok(), valid, "{filter}");
         }

@@ -8,11 +8,11 @@ use axum::{
     extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{any, get},
 };
 use libp2p_http_proxy::{failure::Failure, route::Route};
 
-use crate::{local::is_local, status::Status};
+use crate::{listen, local::is_local, status::Status};
 
 const PAGE: &str = include_str!("own/page.html");
 const STYLE: &str = include_str!("own/page.css");
@@ -20,6 +20,12 @@ pub(crate) const ICON: &str = include_str!("own/icon.svg");
 
 /// What stands in the page for the link to the admin page.
 const ADMIN: &str = "<!-- admin -->";
+
+/// For programs that would become services where none may.
+const NO_LISTENERS: &str = "\
+no program may become a service of this gateway: start it with --allow-listen, or add
+[gateway.attach] to its file
+";
 
 /// For pages of this program: nothing from elsewhere is loaded, and nothing of it is seen elsewhere.
 pub(crate) const SAFE: [(HeaderName, &str); 6] = [
@@ -41,15 +47,17 @@ pub(crate) const SAFE: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// The pages of a gateway, for [`Gateway::with_own`](libp2p_http_proxy::Gateway::with_own), and `more`.
-pub(crate) fn pages(status: Status, more: Router) -> Router {
+/// The pages of a gateway, for [`Gateway::with_own`](libp2p_http_proxy::Gateway::with_own), with that by which programs
+/// become services where they may.
+pub(crate) fn pages(status: Status, listen: Option<Router>) -> Router {
+    let refused = || Router::new().route(listen::PATH, any(no_listeners));
     let file = |kind, text| get(async move || (SAFE, [(header::CONTENT_TYPE, kind)], text));
     Router::new()
         .route("/", get(page))
         .route("/p2p-http.css", file("text/css; charset=utf-8", STYLE))
         .route("/p2p-http.svg", file("image/svg+xml", ICON))
         .with_state(status)
-        .merge(more)
+        .merge(listen.unwrap_or_else(refused))
         .fallback(not_a_route)
 }
 
@@ -74,6 +82,10 @@ fn url(mut address: SocketAddr) -> String {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     format!("http://{address}/")
+}
+
+async fn no_listeners() -> Response {
+    (StatusCode::NOT_FOUND, SAFE, NO_LISTENERS).into_response()
 }
 
 /// What the gateway says where it has no pages.

@@ -210,7 +210,7 @@ async fn bodies_arrive_whole_and_more_requests_than_streams_wait() {
 #[tokio::test]
 async fn without_the_option_there_is_no_such_page() {
     let gateway = Node::start(&["gateway", "--listen", "127.0.0.1:0"]).await;
-    assert_eq!(listener(&gateway, "app").await.err(), Some(400));
+    assert_eq!(listener(&gateway, "app").await.err(), Some(404));
     let url = gateway.fact("gateway ");
     let output = program::command(env!("CARGO_BIN_EXE_p2p-http"))
         .args([
@@ -226,7 +226,8 @@ async fn without_the_option_there_is_no_such_page() {
     let output = within("the end of attach", output).await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(error.contains("the gateway answers 400"), "{error}");
+    let remedy = "the gateway answers 404 Not Found: no program may become a service of this gateway: start it with --allow-listen";
+    assert!(error.contains(remedy), "{error}");
 }
 
 #[tokio::test]

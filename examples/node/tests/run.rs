@@ -363,15 +363,15 @@ fn programs_become_services_where_the_file_says_so() {
     let plain = gateway(&port.to_string());
     let attach = format!("{plain}[gateway.attach]\nallow = []\n");
     let asked = || status(&get(port, "/http/listen/app"));
-    assert_eq!(asked(), 400);
+    assert_eq!(asked(), 404);
     // The port stays open, with another gateway behind it.
     node.reload(&attach);
     assert_eq!(asked(), 426);
     node.reload(&plain);
-    assert_eq!(asked(), 400);
+    assert_eq!(asked(), 404);
     node.refuse(
         &format!("{plain}[gateway.attach]\ntoken = \"none\"\n"),
         "none",
     );
-    assert_eq!(asked(), 400);
+    assert_eq!(asked(), 404);
 }

@@ -1,6 +1,6 @@
 //! Which server becomes which service of which gateway?
 
-use std::{path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use libp2p_http_proxy::{InvalidTarget, ServiceName, Target, rewrite::HostValue};
 
@@ -105,12 +105,24 @@ pub(crate) enum To {
     Unix(PathBuf),
 }
 
+impl fmt::Display for To {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            #[cfg(unix)]
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 impl FromStr for To {
     type Err = InvalidTarget;
 
     fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        // A port alone would be the name of a host.
+        let is_port = text.bytes().all(|byte| byte.is_ascii_digit());
         let is_whole = text.contains("://") || text.starts_with("unix:");
-        let whole = match is_whole {
+        let whole = match is_whole || is_port {
             true => text.to_owned(),
             false => format!("http://{text}"),
         };
@@ -153,8 +165,11 @@ mod tests {
             let gateway: GatewayUrl = text.parse().unwrap();
             assert_eq!(gateway.address, expected);
         }
-        for text in ["", "ftp://a", "a/b", "unix:run/app", "user@a"] {
+        for text in ["", "3000", "ftp://a", "a/b", "unix:run/app", "user@a"] {
             assert!(text.parse::<To>().is_err(), "{text}");
+        }
+        for text in ["127.0.0.1:3000", "unix:/run/app.sock"] {
+            assert_eq!(text.parse::<To>().unwrap().to_string(), text);
         }
         for text in ["", "https://a", "http://a/b", "ftp://a", "user@a"] {
             assert!(text.parse::<GatewayUrl>().is_err(), "{text}");

@@ -6,7 +6,7 @@ use libp2p::Multiaddr;
 use libp2p_http_proxy::{ServiceName, Target};
 
 use super::{Common, NetArgs, http_address};
-use crate::address::PeerPlace;
+use crate::address::{PeerPlace, multiaddr};
 
 pub(super) const HELP: &str = "\
 Output, one line for each thing that was looked at:
@@ -107,10 +107,7 @@ impl FromStr for Listener {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.starts_with('/') {
-            true => text
-                .parse()
-                .map(Self::Peers)
-                .map_err(|_| "not a multiaddr; write for example /ip4/0.0.0.0/tcp/4001".to_owned()),
+            true => multiaddr(text).map(Self::Peers).map_err(str::to_owned),
             false => http_address(text).map(Self::Http),
         }
     }

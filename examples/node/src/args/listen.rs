@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use libp2p::PeerId;
+use libp2p_http_proxy::route::parse_peer_id;
 
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct ListenArgs {
@@ -28,6 +29,11 @@ pub(crate) struct ListenArgs {
     /// Peer that may use these services, repeatable; without it, any peer that reaches this node may
     ///
     /// Example: --allow 12D3KooWQYzCrRbNjHcXtjnxqmQyNRWHVXqqBVA8KaLdGmjJDPAW
-    #[arg(long = "allow", value_name = "PEER", requires = "allow_listen")]
+    #[arg(
+        long = "allow",
+        value_name = "PEER",
+        value_parser = parse_peer_id,
+        requires = "allow_listen"
+    )]
     pub(crate) allowed: Vec<PeerId>,
 }

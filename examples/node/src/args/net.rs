@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use libp2p::{Multiaddr, StreamProtocol, kad, pnet::PreSharedKey};
 
 use crate::{
-    address::PeerAddress,
+    address::{PeerAddress, multiaddr},
     swarm::{Kad, RelayLimits, Role, Settings},
 };
 
@@ -82,7 +82,7 @@ pub(crate) struct NetArgs {
     /// For a port that a router or a container passes on. Addresses on which the node listens need not be named.
     ///
     /// Example: --external /dns/example.com/tcp/4001
-    #[arg(long, value_name = "MULTIADDR")]
+    #[arg(long, value_name = "MULTIADDR", value_parser = multiaddr)]
     external: Vec<Multiaddr>,
 
     /// File with the key of a private network, in the form of kubo's swarm.key; others are not talked to
@@ -162,7 +162,7 @@ pub(crate) struct PortArgs {
     /// Without --allow-listen peers get no service there. It is needed for direct connections to peers behind a NAT, who come to meet this node.
     ///
     /// Example: --p2p-listen /ip4/0.0.0.0/tcp/0 --p2p-listen /ip4/0.0.0.0/udp/0/quic-v1
-    #[arg(long, value_name = "MULTIADDR")]
+    #[arg(long, value_name = "MULTIADDR", value_parser = multiaddr)]
     pub(crate) p2p_listen: Vec<Multiaddr>,
 }
 

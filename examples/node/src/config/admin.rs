@@ -13,7 +13,7 @@ use super::{
 use crate::setup;
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, [admin]")]
 pub(super) struct Admin {
     listen: Spanned<Text<HttpAddress>>,
     token: Option<PathBuf>,

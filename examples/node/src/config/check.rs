@@ -186,6 +186,11 @@ fn attach(table: Spanned<file::Attach>, public: bool) -> Result<Attach, Misuse> 
             message: message.to_owned(),
         });
     }
+    if table.allow.is_none() {
+        tracing::warn!(
+            "any peer that reaches this node may use the services of programs that attach; `allow` names those who may"
+        );
+    }
     let allowed = table
         .allow
         .map(|peers| all(peers).map(|Peer(peer)| peer).collect());

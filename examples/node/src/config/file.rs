@@ -17,7 +17,7 @@ use super::{
     network::Network,
     values::{Named, OneOrMore, Text, Tunnels},
 };
-use crate::address::PeerAddress;
+use crate::address::{PeerAddress, multiaddr};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,7 +34,7 @@ pub(super) struct File {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [service.app]")]
 pub(super) struct Service {
     pub(super) to: Text<Target>,
     pub(super) allow: Option<Vec<Text<Peer>>>,
@@ -54,7 +54,7 @@ pub(super) enum Host {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, [gateway]")]
 pub(super) struct Gateway {
     pub(super) listen: Option<Spanned<Text<HttpAddress>>>,
     pub(super) public: Option<Spanned<bool>>,
@@ -77,21 +77,28 @@ pub(super) enum Addresses {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "a table, {} for the defaults"
+)]
 pub(super) struct Attach {
     pub(super) token: Option<PathBuf>,
     pub(super) allow: Option<Vec<Text<Peer>>>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table, { peer = PEER, service = NAME }"
+)]
 pub(super) struct Pair {
     pub(super) peer: Text<Peer>,
     pub(super) service: Text<Offered>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, [[forward]]")]
 pub(super) struct Forward {
     pub(super) listen: Spanned<Text<HttpAddress>>,
     pub(super) peer: Text<Peer>,
@@ -104,7 +111,7 @@ pub(super) struct Forward {
     pub(super) exchanges_per_client: Option<NonZeroUsize>,
 }
 
-/// Where peers reach this node.
+/// Where peers reach this node, or are told that they do.
 #[derive(Debug)]
 pub(super) struct Listen(pub(super) Multiaddr);
 
@@ -112,9 +119,9 @@ impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let remedy =
-            || format!("{text:?} is not a multiaddr; write for example \"/ip4/0.0.0.0/tcp/4001\"");
-        text.parse().map(Self).map_err(|_| remedy())
+        multiaddr(text)
+            .map(Self)
+            .map_err(|why| format!("{text:?} is {why}"))
     }
 }
 

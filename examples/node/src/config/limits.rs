@@ -7,7 +7,7 @@ use super::values::{Count, Size, Time, TimeOrNever};
 
 /// Limits and timeouts, as far as they are set; the others are those of the crate.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, [limits]")]
 pub(crate) struct Limits {
     head_size: Option<Size>,
     head_fields: Option<Count<256>>,

@@ -2,10 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use libp2p::{Multiaddr, StreamProtocol, kad};
+use libp2p::{StreamProtocol, kad};
 use serde::Deserialize;
 
 use super::{
+    file::Listen,
     limits::Limits,
     values::{Count, SizeOrNone, Text, Time},
 };
@@ -17,7 +18,7 @@ use crate::{
 
 /// The switches of the command line, under the same names.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, [network]")]
 pub(super) struct Network {
     bootstrap: Vec<Text<PeerAddress>>,
     kad_protocol: Option<Text<ProtocolName>>,
@@ -29,12 +30,16 @@ pub(super) struct Network {
     mdns: bool,
     autonat: bool,
     upnp: bool,
-    external: Vec<Text<Multiaddr>>,
+    external: Vec<Text<Listen>>,
     pub(super) swarm_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "a table, {} for the defaults"
+)]
 struct RelayServer {
     reservations: Option<Count<1_000_000>>,
     circuits: Option<Count<1_000_000>>,
@@ -86,7 +91,7 @@ impl Network {
             external: self
                 .external
                 .into_iter()
-                .map(|Text(address)| address)
+                .map(|Text(Listen(address))| address)
                 .collect(),
             swarm_key: None,
         }

@@ -141,7 +141,7 @@ impl Around<'_> {
             let site = self.site(attach, &stop);
             listen::page(site, bound.token)
         });
-        gateway = gateway.with_own(own::pages(status, attached.unwrap_or_default()));
+        gateway = gateway.with_own(own::pages(status, attached));
         let stopped = stop.clone().cancelled_owned();
         let (shutdown, drain) = (self.shutdown.clone(), self.drain);
         let Bound {
