@@ -50,13 +50,16 @@ Examples:
   A browser that opens this address is sent on to the application's own host,
   http://app.k51….p2p.localhost:8080/, as if it were a site of its own.
 
+  The same on a port of its own, for clients that know neither paths nor such hosts:
+      p2p-http forward --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3… --name app
+
+  See what a node does, in a browser:
+      p2p-http gateway --admin 127.0.0.1:8081
+
   Find each other by peer ids alone, and from behind a NAT, through a node that both reach:
       p2p-http meet --identity meet.key --listen /ip4/0.0.0.0/tcp/4001 --relay-server
       p2p-http serve --name app --to http://127.0.0.1:3000 --bootstrap MEET --relay MEET
       p2p-http gateway --bootstrap MEET --p2p-listen /ip4/0.0.0.0/tcp/0
-
-  The same on a port of its own, for clients that know neither paths nor such hosts:
-      p2p-http forward --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3… --name app
 
   All of it in one process, as a file says, with rules for who may do what:
       p2p-http run --config node.toml
@@ -191,10 +194,14 @@ A failure is answered with a status, a Proxy-Status field and a text that say wh
       403  the peer does not let this node use the service, a browser asks for a page of another
            origin that may not (--allow-origin), or the request names an address that is not dialled
            (--request-addresses)
+      405  the peer does not let this node use the method
+      413  the body is larger than the relay on the way carries
       421  the host is none of this gateway's (--domain)
+      431  the head of the request is too large, or has too many fields
       502  the peer, its service or its server does not answer
       503  too much at once; try again
       504  it took too long
+      508  the request came in a circle
 
 Examples:
   p2p-http gateway --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
@@ -248,7 +255,8 @@ then a line `url FEATURE URL` for each feature, then `ready`.
 
 Examples:
   p2p-http demo                open the printed `url page` in a browser
-  p2p-http demo --check        test this build: prints a table, exits 0 only if all held")]
+  p2p-http demo --check        test this build: prints a table, exits 0 only if all held
+  p2p-http demo --admin 127.0.0.1:8081         the gateway node is shown there")]
     Demo(DemoArgs),
 }
 

@@ -15,8 +15,8 @@ reach that, for as long as this runs. When the gateway restarts, this attaches a
 Output:
   attached NAME          the service is there; again after each time that the gateway was gone
 
-A program can be a service without any port, by the same protocol (tests/apps/apps/listener.mjs is
-one in JavaScript):
+A program can be a service without any port, by the same protocol (tests/apps/support/listener.mjs
+is one in JavaScript):
   1. It opens a WebSocket to /http/listen/NAME of the gateway, with the subprotocol
      libp2p-http-listen.1. If the gateway has a token, the request has the field
      Authorization: Bearer TOKEN; a browser, which cannot set fields, offers the subprotocol

@@ -157,9 +157,9 @@ struct RelayArgs {
 /// For nodes that need not be reached by themselves.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PortArgs {
-    /// Address to listen on for peers, repeatable; none by default, unless there is --allow-listen
+    /// Address to listen on for peers, repeatable; none by default, unless the node has services
     ///
-    /// Without --allow-listen peers get no service there. It is needed for direct connections to peers behind a NAT, who come to meet this node.
+    /// It is needed for direct connections to peers behind a NAT, who come to meet this node.
     ///
     /// Example: --p2p-listen /ip4/0.0.0.0/tcp/0 --p2p-listen /ip4/0.0.0.0/udp/0/quic-v1
     #[arg(long, value_name = "MULTIADDR", value_parser = multiaddr)]

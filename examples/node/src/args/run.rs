@@ -19,12 +19,14 @@ Who may do what:
       [gateway]       allow = [{ peer = PEER, service = NAME }, …]       others get 403
                       domains = [DOMAIN, …]       other hosts get 421
                       allow_origins = [ORIGIN, …] pages of others get 403
+                      request_addresses = \"none\", \"public\" or \"any\"; see `gateway --help`
                       tunnels = true, false (403), or the longest time: \"10 min\"
                       exchanges_per_client = N    one more at a time gets 503
                       public = true               for strangers: `allow` is needed, tunnels are off
                                                   or have an end, 32 exchanges for each client
                       attach = { token = FILE, allow = [PEER, …] }       programs as services
       [[forward]]     listen, peer, service       one service on a port of its own
+                      and domains, allow_origins, tunnels, exchanges_per_client as above
       [admin]         listen, token = FILE        a page that shows the node; see `serve --help`
 
 SIGHUP reads the file again. Exchanges that run go on under the old rules, all others go by the
