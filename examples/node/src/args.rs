@@ -5,34 +5,39 @@
     reason = "these texts are for a terminal, where brackets are brackets"
 )]
 
-use std::{collections::HashSet, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
-use libp2p::{Multiaddr, PeerId};
-use libp2p_http_proxy::{ServiceName, Target, route::parse_peer_id};
 
-use crate::{
-    address::{PeerAddress, PeerPlace, multiaddr},
-    logging,
-};
+use crate::logging;
 
 mod addresses;
 mod admin;
 mod attach;
+mod demo;
 mod doctor;
+mod forward;
+mod gateway;
 mod listen;
+mod meet;
 mod net;
 mod run;
+mod serve;
 mod web;
 
 pub(crate) use self::{
     addresses::AddressArgs,
     admin::AdminArgs,
     attach::{AttachArgs, To},
+    demo::DemoArgs,
     doctor::{DoctorArgs, Listener},
+    forward::ForwardArgs,
+    gateway::GatewayArgs,
     listen::ListenArgs,
+    meet::MeetArgs,
     net::{NetArgs, PortArgs, protocol_name, swarm_key},
     run::RunArgs,
+    serve::ServeArgs,
     web::WebArgs,
 };
 
@@ -149,79 +154,15 @@ pub(crate) struct Common {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Offer local web applications to peers
-    #[command(after_long_help = "\
-Examples:
-  A development server, to whoever can reach this machine:
-      p2p-http serve --name app --to http://127.0.0.1:3000
-
-  A stable address: the same key and the same port at each start:
-      p2p-http serve --name app --to http://127.0.0.1:3000 --identity node.key \\
-          --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1
-
-  Two applications, one of them behind a Unix socket, for two peers only:
-      p2p-http serve --name app --to http://127.0.0.1:3000 \\
-          --name wiki --to unix:/run/wiki.sock \\
-          --allow 12D3KooWA… --allow 12D3KooWB…")]
+    #[command(after_long_help = serve::HELP)]
     Serve(ServeArgs),
 
     /// Open the applications of peers: http://127.0.0.1:8080/http/PEER/NAME/
-    #[command(after_long_help = "\
-Every service has a host of its own, and with it an origin of its own in a browser:
-      http://NAME.PEER.p2p.localhost:8080/…
-PEER is the peer id as a CID in base36 (k51…); `serve` prints the host. NAME has to be of the form
-of a host name: a-z, 0-9 and -. Browsers and curl know that such hosts are this machine; other
-clients may have to be told, or use a path.
-
-The gateway answers these paths; path and query go to the application as they came:
-      /http/PEER/NAME/…            the service NAME of PEER
-      /http/proxy/PEER/NAME/…      the same
-      /p2p/PEER/http/…             as kubo has it, protocol /http
-      /p2p/PEER/x/NAME/http/…      as kubo has it, protocol /x/NAME/http
-      /http/multiaddr/NAME/…?multiaddr=ADDRESS   the service NAME of the peer there; ADDRESS ends
-                                   with /p2p/PEER and is percent-encoded, or it is in
-                                   the field X-Libp2p-Multiaddr
-      multiaddr:ADDRESS/http-path/PATH           as a proxy, protocol /http/1.1; PATH is
-                                   percent-encoded
-The last two, and the field X-Libp2p-Addrs, need --request-addresses.
-PEER is a peer id in base58 (12D3…, Qm…) or as a CID in base32 or base36 (k51…).
-With --allow-listen, local programs become services of this node at /http/listen/NAME: see
-`p2p-http attach --help`.
-Browsers that open a page by its path are redirected to the service's host; pages of services that
-have none, for their names, are shown in a sandbox. WebSockets go through.
-
-A failure is answered with a status, a Proxy-Status field and a text that say which hop failed:
-      400  the request or its path is wrong
-      403  the peer does not let this node use the service, a browser asks for a page of another
-           origin that may not (--allow-origin), or the request names an address that is not dialled
-           (--request-addresses)
-      405  the peer does not let this node use the method
-      413  the body is larger than the relay on the way carries
-      421  the host is none of this gateway's (--domain)
-      431  the head of the request is too large, or has too many fields
-      502  the peer, its service or its server does not answer
-      503  too much at once; try again
-      504  it took too long
-      508  the request came in a circle
-
-Examples:
-  p2p-http gateway --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
-  curl http://127.0.0.1:8080/http/12D3…/app/
-  curl -H 'X-Libp2p-Addrs: /ip4/192.0.2.7/tcp/4001' http://127.0.0.1:8080/http/12D3…/app/
-                                         with --request-addresses public, and without --peer
-  p2p-http gateway --allow-listen        then local programs can `p2p-http attach`
-  curl --http1.1 -T big.iso http://127.0.0.1:8080/http/12D3…/app/upload")]
+    #[command(after_long_help = gateway::HELP)]
     Gateway(GatewayArgs),
 
     /// Open one application of one peer on a port of its own: http://127.0.0.1:9000/
-    #[command(after_long_help = "\
-For clients that take a host and a port but no path, and cannot resolve NAME.PEER.p2p.localhost. The
-application sees the same requests as through a gateway. Browsers share cookies between all ports of
-a host: open applications that must not see each other's at their own hosts, as
-http://NAME.PEER.p2p.localhost:9000/, which works here as well.
-
-Example:
-  p2p-http forward --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3… --name app --listen 127.0.0.1:9000
-  curl http://127.0.0.1:9000/")]
+    #[command(after_long_help = forward::HELP)]
     Forward(ForwardArgs),
 
     /// Make a local server a service of a gateway that allows it, without a node of its own
@@ -229,13 +170,7 @@ Example:
     Attach(AttachArgs),
 
     /// Be where peers find each other, without services of its own
-    #[command(after_long_help = "\
-A node that others name as their --bootstrap, and with --relay-server as their --relay. It has to be
-reachable for all of them, under addresses that last. It learns who talks to whom, and nothing of
-what is said.
-
-Example:
-  p2p-http meet --identity meet.key --listen /ip4/0.0.0.0/tcp/4001 --relay-server")]
+    #[command(after_long_help = meet::HELP)]
     Meet(MeetArgs),
 
     /// Run a node as a file describes it, with rules for who may do what; SIGHUP reads it again
@@ -247,238 +182,8 @@ Example:
     Doctor(DoctorArgs),
 
     /// See it work: two nodes in this process, and a web page that one serves through the other
-    #[command(after_long_help = "\
-The origin node serves a small application, the gateway node is what a browser talks to; between
-them is an encrypted libp2p connection over loopback TCP. Nothing is reachable from other machines.
-Prints the lines of `serve` for the origin, then those of `gateway` and `forward` for the gateway,
-then a line `url FEATURE URL` for each feature, then `ready`.
-
-Examples:
-  p2p-http demo                open the printed `url page` in a browser
-  p2p-http demo --check        test this build: prints a table, exits 0 only if all held
-  p2p-http demo --admin 127.0.0.1:8081         the gateway node is shown there")]
+    #[command(after_long_help = demo::HELP)]
     Demo(DemoArgs),
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ServeArgs {
-    /// Name of a service; goes with the --to in the same place, both repeatable
-    ///
-    /// Letters, digits and . _ ~ - (the characters that a URL never escapes). Peers negotiate it as /x/http/NAME.
-    ///
-    /// Example: --name app --to http://127.0.0.1:3000 --name wiki --to unix:/run/wiki.sock
-    #[arg(long = "name", value_name = "NAME", required = true)]
-    names: Vec<ServiceName>,
-
-    /// Who answers the service: http://HOST:PORT, or unix:PATH for a Unix socket
-    ///
-    /// The server speaks HTTP/1.1 without TLS. It need not run yet: until it does, requests are answered with 502.
-    ///
-    /// Example: --to http://127.0.0.1:3000
-    ///
-    /// Example: --to unix:/run/app.sock
-    #[arg(long = "to", value_name = "TARGET", required = true)]
-    targets: Vec<Target>,
-
-    /// Peer that may use the services, repeatable; without it, any peer that reaches this node may
-    ///
-    /// Holds for all services of this command. Others are answered with 403.
-    ///
-    /// Example: --allow 12D3KooWQYzCrRbNjHcXtjnxqmQyNRWHVXqqBVA8KaLdGmjJDPAW
-    #[arg(long = "allow", value_name = "PEER", value_parser = parse_peer_id)]
-    pub(crate) allowed: Vec<PeerId>,
-
-    /// Address to listen on for peers, repeatable; port 0 lets the system choose
-    ///
-    /// Default: TCP and QUIC on every interface, IPv4 and (where the machine has it) IPv6, each on a port that the system
-    /// chooses at every start. For addresses that last, name ports; for this machine only, name 127.0.0.1.
-    ///
-    /// Example: --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1
-    ///
-    /// Example: --listen /ip4/127.0.0.1/tcp/0
-    #[arg(long = "listen", value_name = "MULTIADDR", value_parser = multiaddr)]
-    pub(crate) listen: Vec<Multiaddr>,
-
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
-
-    #[command(flatten)]
-    pub(crate) net: NetArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct MeetArgs {
-    /// Address to listen on for peers, repeatable; port 0 lets the system choose
-    ///
-    /// Default: TCP and QUIC on every interface, each on a port that the system chooses at every start. Peers have to name
-    /// it, so choose one that lasts.
-    ///
-    /// Example: --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1
-    #[arg(long = "listen", value_name = "MULTIADDR", value_parser = multiaddr)]
-    pub(crate) listen: Vec<Multiaddr>,
-
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
-
-    #[command(flatten)]
-    pub(crate) net: NetArgs,
-}
-
-impl ServeArgs {
-    /// Each name with its target, in the order given.
-    pub(crate) fn services(&self) -> impl Iterator<Item = (&ServiceName, &Target)> {
-        self.names.iter().zip(&self.targets)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let (names, targets) = (self.names.len(), self.targets.len());
-        if names != targets {
-            return Err(format!(
-                "each --name needs one --to, but there are {names} and {targets}"
-            ));
-        }
-        let mut seen = HashSet::new();
-        match self.names.iter().find(|name| !seen.insert(*name)) {
-            Some(name) => Err(format!(
-                "two services are called {name}; give them different names"
-            )),
-            None => Ok(()),
-        }
-    }
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct GatewayArgs {
-    /// IP:PORT where HTTP clients connect; port 0 lets the system choose
-    ///
-    /// Whoever can connect there sends requests in the name of this node's peer id, so it is this machine only unless you
-    /// say otherwise.
-    ///
-    /// Example: --listen 127.0.0.1:8081
-    ///
-    /// Example: --listen [::1]:8080
-    #[arg(
-        long,
-        value_name = "IP:PORT",
-        default_value = "127.0.0.1:8080",
-        value_parser = http_address
-    )]
-    pub(crate) listen: SocketAddr,
-
-    /// Where a peer is, with /p2p/PEER at its end, repeatable; dialled when a request needs it
-    ///
-    /// Example: --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
-    ///
-    /// Example: --peer /dns/example.com/udp/4001/quic-v1/p2p/12D3…
-    #[arg(long = "peer", value_name = "MULTIADDR")]
-    pub(crate) peers: Vec<PeerAddress>,
-
-    #[command(flatten)]
-    pub(crate) addresses: AddressArgs,
-
-    #[command(flatten)]
-    pub(crate) web: WebArgs,
-
-    #[command(flatten)]
-    pub(crate) listeners: ListenArgs,
-
-    #[command(flatten)]
-    pub(crate) port: PortArgs,
-
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
-
-    #[command(flatten)]
-    pub(crate) net: NetArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ForwardArgs {
-    /// Where the peer is, with /p2p/PEER at its end; repeatable for more addresses of the same peer
-    ///
-    /// The peer id alone will do where the peer can be found, by --bootstrap or --mdns.
-    ///
-    /// Example: --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
-    #[arg(long = "peer", value_name = "MULTIADDR", required = true)]
-    pub(crate) peers: Vec<PeerPlace>,
-
-    /// Name of the peer's service
-    ///
-    /// Example: --name app
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: ServiceName,
-
-    /// IP:PORT where HTTP clients connect; port 0 lets the system choose
-    ///
-    /// Whoever can connect there sends requests in the name of this node's peer id, so it is this machine only unless you
-    /// say otherwise.
-    ///
-    /// Example: --listen 127.0.0.1:9001
-    #[arg(
-        long,
-        value_name = "IP:PORT",
-        default_value = "127.0.0.1:9000",
-        value_parser = http_address
-    )]
-    pub(crate) listen: SocketAddr,
-
-    #[command(flatten)]
-    pub(crate) web: WebArgs,
-
-    #[command(flatten)]
-    pub(crate) port: PortArgs,
-
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
-
-    #[command(flatten)]
-    pub(crate) net: NetArgs,
-}
-
-impl ForwardArgs {
-    /// The one peer that all `--peer` addresses name.
-    pub(crate) fn peer(&self) -> Option<PeerId> {
-        let peer = self.peers.first()?.peer();
-        self.peers
-            .iter()
-            .all(|other| other.peer() == peer)
-            .then_some(peer)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let known = |place: &PeerPlace| matches!(place, PeerPlace::At(_));
-        if !self.net.finds_peers() && !self.peers.iter().any(known) {
-            return Err(
-                "--peer does not say where the peer is: give an address, or --bootstrap or --mdns to find it"
-                    .to_owned(),
-            );
-        }
-        match self.peer() {
-            Some(_) => Ok(()),
-            None => Err(
-                "the --peer addresses name different peers; run one `p2p-http forward` for each"
-                    .to_owned(),
-            ),
-        }
-    }
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct DemoArgs {
-    /// Try every feature through the gateway, print a table and exit: 0 only if all held
-    ///
-    /// Takes a few seconds. Every port is chosen by the system.
-    #[arg(long, conflicts_with = "listen")]
-    pub(crate) check: bool,
-
-    /// IP:PORT of the gateway; port 0 lets the system choose [default: 127.0.0.1:8080, else a free port]
-    ///
-    /// Example: --listen 127.0.0.1:8888
-    #[arg(long, value_name = "IP:PORT", value_parser = http_address)]
-    pub(crate) listen: Option<SocketAddr>,
-
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
 }
 
 impl Args {
