@@ -1,10 +1,10 @@
 //! Where do peers reach the node, and what becomes of its listeners?
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use futures::{FutureExt, StreamExt};
 use libp2p::{Multiaddr, core::transport::ListenerId};
 
-use super::Node;
+use super::{Node, reason};
 use crate::port::Port;
 
 impl Node {
@@ -14,9 +14,10 @@ impl Node {
     ///
     /// Fails if the address is taken, is not one of this machine, or has no transport.
     pub(crate) fn listen(&mut self, address: &Multiaddr) -> Result<ListenerId> {
-        let listener = self
-            .check_port(address)
-            .and_then(|()| Ok(self.swarm.listen_on(address.clone())?));
+        let listener = self.check_port(address).and_then(|()| {
+            let listener = self.swarm.listen_on(address.clone());
+            listener.map_err(|error| anyhow!(reason::of_transport(&error)))
+        });
         let listener = listener.with_context(|| {
             format!("cannot listen on {address}; choose another address or port (0 lets the system choose)")
         })?;
@@ -116,6 +117,24 @@ mod tests {
 
     fn node() -> Node {
         Node::new(Keypair::generate_ed25519(), &Settings::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn why_an_address_cannot_be_listened_on_is_told_once() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let taken = socket.local_addr().unwrap();
+        let in_use = std::net::UdpSocket::bind(taken).unwrap_err().to_string();
+        for (address, why) in [
+            (
+                format!("/ip4/127.0.0.1/udp/{}/quic-v1", taken.port()),
+                &*in_use,
+            ),
+            ("/memory/1".to_owned(), "no transport"),
+        ] {
+            let error = node().listen(&address.parse().unwrap()).unwrap_err();
+            let error = format!("{error:#}");
+            assert_eq!(error.matches(why).count(), 1, "{error}");
+        }
     }
 
     #[tokio::test]

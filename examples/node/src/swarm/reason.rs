@@ -1,4 +1,4 @@
-//! Why was a peer not reached, in words for a log?
+//! Why was a peer not reached, or a listener not opened, in words for a log?
 
 use std::{error::Error, io};
 
@@ -11,13 +11,17 @@ pub(super) fn of_dial(error: &DialError) -> String {
     let DialError::Transport(attempts) = error else {
         return one_line(&error.to_string());
     };
-    let attempts = attempts.iter().map(|(address, error)| match error {
-        TransportError::MultiaddrNotSupported(_) => {
-            format!("{address}: this node has no transport for it")
-        }
-        TransportError::Other(error) => format!("{address}: {}", one_line(&deepest(error))),
-    });
+    let attempts = attempts.iter();
+    let attempts = attempts.map(|(address, error)| format!("{address}: {}", of_transport(error)));
     attempts.collect::<Vec<_>>().join("; ")
+}
+
+/// What stopped a transport.
+pub(super) fn of_transport(error: &TransportError<io::Error>) -> String {
+    match error {
+        TransportError::MultiaddrNotSupported(_) => "this node has no transport for it".to_owned(),
+        TransportError::Other(error) => one_line(&deepest(error)),
+    }
 }
 
 /// What is at the bottom of the many layers of errors that transports make. Some of them are transparent, so that only the
