@@ -114,10 +114,13 @@ fn the_commands_of_the_unit_start_reload_and_stop_a_node() {
         let here = line
             .replace(INSTALLED, PROGRAM)
             .replace(CONFIG_AT, config.to_str().unwrap());
-        let words: Vec<_> = here.split(' ').map(str::to_owned).collect();
-        let mut command = Command::new(&words[0]);
+        // What is in quotes is the last word.
+        let (words, quoted) = here.split_once(" '").unwrap_or((&here, ""));
+        let quoted = quoted.strip_suffix('\'');
+        let mut words = words.split(' ').chain(quoted);
+        let mut command = Command::new(words.next().unwrap());
         command
-            .args(&words[1..])
+            .args(words)
             .env("NOTIFY_SOCKET", &socket)
             .stdin(Stdio::null());
         command
