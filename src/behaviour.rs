@@ -254,13 +254,18 @@ impl HttpProxyBehaviour {
     }
 
     fn on_dial_failure(&mut self, peer: PeerId, attempt: ConnectionId, error: &DialError) {
+        let outbound = &self.shared.outbound;
+        let is_own =
+            outbound.known_dial_ended(peer, attempt) || self.lookups.is_dial(peer, attempt);
         // Somebody else is dialling the peer: that attempt decides.
         if matches!(error, DialError::DialPeerConditionFalse(_)) {
             return;
         }
         let unreached = Unreached::from(error);
-        let outbound = &self.shared.outbound;
         if outbound.dial_at_failed(attempt, || unreached.failure_at_addresses()) {
+            return;
+        }
+        if !is_own && outbound.relay_dial_failed(peer) {
             return;
         }
         if !self.shared.config.peer_lookup() || !outbound.is_dialling(peer) {

@@ -92,6 +92,11 @@ impl Lookups {
         })
     }
 
+    /// Whether a dial is one at what was found.
+    pub(crate) fn is_dial(&self, peer: PeerId, attempt: ConnectionId) -> bool {
+        matches!(self.running.get(&peer), Some(Lookup::Dialling(ours)) if *ours == attempt)
+    }
+
     /// The peer was reached, whoever dialled.
     pub(crate) fn connected(&mut self, peer: PeerId) {
         self.running.remove(&peer);

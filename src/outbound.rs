@@ -163,6 +163,22 @@ impl Outbound {
         self.dials().failed(connection, error)
     }
 
+    /// A dial of the swarm has failed; whether it was one that this asked for by [`dial`](Self::dial).
+    pub(crate) fn known_dial_ended(&self, peer: PeerId, connection: ConnectionId) -> bool {
+        self.dials().known_ended(peer, connection)
+    }
+
+    /// A dial of somebody else has failed; whether that was for a request that names a way through the peer as a relay. Then
+    /// the requests for the peer itself go on waiting, for a dial of their own.
+    pub(crate) fn relay_dial_failed(&self, peer: PeerId) -> bool {
+        let is_wanted = self.is_dialling(peer);
+        let is_told = self.dials().relay_failed(peer, is_wanted);
+        if is_told {
+            self.dialer.wake();
+        }
+        is_told
+    }
+
     /// A connection to the peer of `link` exists.
     pub(crate) fn connected(self: &Arc<Self>, link: &Arc<Link>) {
         while let Ok(streams) = self.streams_to(link.peer) {

@@ -1,4 +1,4 @@
-//! How much does a relay carry?
+//! Which relay does an address lead through, and how much does that carry?
 
 use std::collections::HashMap;
 
@@ -26,16 +26,21 @@ impl RelayLimits {
 
     /// The limit of the relay through which an address leads.
     pub(crate) fn on(&self, address: &Multiaddr) -> Option<u64> {
-        let mut relay = None;
-        for part in address {
-            match part {
-                Part::P2p(peer) => relay = Some(peer),
-                Part::P2pCircuit => return self.0.get(&relay?).copied(),
-                _ => {}
-            }
-        }
-        None
+        self.0.get(&relay_of(address)?).copied()
     }
+}
+
+/// The relay through which an address leads.
+pub(crate) fn relay_of(address: &Multiaddr) -> Option<PeerId> {
+    let mut relay = None;
+    for part in address {
+        match part {
+            Part::P2p(peer) => relay = Some(peer),
+            Part::P2pCircuit => return relay,
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Bodies that a relay cannot carry, for requests of the application's own.
+//! Relays, for requests of the application's own: bodies that one cannot carry, and ways through one that a request names.
 
 mod support;
 
-use std::time::Duration;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use libp2p::{
@@ -10,9 +10,15 @@ use libp2p::{
     tcp, yamux,
 };
 use libp2p_http_proxy::{
-    Client, Config, ExchangeError, HttpProxyBehaviour, OutboundFailure, Request, Response,
+    Client, Config, Destination, ExchangeError, HttpProxyBehaviour, OutboundFailure, Request,
+    Response,
 };
 use libp2p_swarm::NetworkBehaviour;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 
 use self::support::{name, within};
 
@@ -168,4 +174,83 @@ async fn a_body_that_the_relay_cannot_carry_is_refused() {
     // A response to HEAD has a length and no body.
     let answer = send("HEAD", LIMIT, 0).await.expect("has no body");
     assert_eq!(answer.head.status(), 200);
+}
+
+/// A port that leads to another one, once it is open. Whoever has connected before is counted by the first, and waits.
+async fn gate(to: &Multiaddr) -> (Multiaddr, Arc<Semaphore>, Arc<Semaphore>) {
+    let to: SocketAddr = match to.iter().collect::<Vec<_>>()[..] {
+        [Protocol::Ip4(ip), Protocol::Tcp(port)] => (ip, port).into(),
+        ref other => panic!("not over TCP: {other:?}"),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("is bound").port();
+    let [waiting, open] = [0, 0].map(|none| Arc::new(Semaphore::new(none)));
+    let (counted, opened) = (Arc::clone(&waiting), Arc::clone(&open));
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            counted.add_permits(1);
+            let opened = Arc::clone(&opened);
+            tokio::spawn(async move {
+                let _open = opened.acquire().await.expect("stays");
+                let mut far = TcpStream::connect(to).await.expect("is listened to");
+                // Ends with the dial.
+                let _ = copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    let place = format!("/ip4/127.0.0.1/tcp/{port}");
+    (place.parse().expect("is an address"), waiting, open)
+}
+
+#[tokio::test]
+async fn a_relay_is_reached_by_others_whatever_address_of_it_a_request_names() {
+    let loopback: Multiaddr = "/ip4/127.0.0.1/tcp/0".parse().expect("is an address");
+    let (mut server, mut stranger) = (node(), relay());
+    let peer = *server.local_peer_id();
+    let at = within(address(&mut server, loopback.clone())).await;
+    let elsewhere = within(address(&mut stranger, loopback)).await;
+    let accepted = server.behaviour_mut().http.accept(name("app"));
+    let mut requests = accepted.expect("the name is free");
+    tokio::spawn(async move { while server.next().await.is_some() {} });
+    tokio::spawn(async move { while stranger.next().await.is_some() {} });
+    tokio::spawn(async move {
+        while let Some(inbound) = requests.next().await {
+            let response = Response::new(200, "here").expect("is a response");
+            let _ = inbound.responder.send(response).await;
+        }
+    });
+    let (at, at_waiting, at_open) = gate(&at).await;
+    let (elsewhere, elsewhere_waiting, elsewhere_open) = gate(&elsewhere).await;
+
+    let mut swarm = node();
+    swarm.behaviour_mut().http.add_peer_address(peer, at);
+    let client = swarm.behaviour().http.client();
+    tokio::spawn(async move { while swarm.next().await.is_some() {} });
+    let send = |to: Destination| {
+        let client = client.clone();
+        let request = Request::new("GET", "/", "test", ()).expect("is a request");
+        tokio::spawn(async move { client.send(to, name("app"), request).await })
+    };
+    // Through the peer as a relay, which is said to be where somebody else is: both of its addresses are dialled.
+    let through = elsewhere
+        .with(Protocol::P2p(peer))
+        .with(Protocol::P2pCircuit);
+    let misled = send(Destination::new(PeerId::random()).with_addresses([through]));
+    let came = async {
+        for waiting in [&elsewhere_waiting, &at_waiting] {
+            waiting.acquire().await.expect("stays").forget();
+        }
+    };
+    within(came).await;
+
+    let asked = send(peer.into());
+    // It has a dial of its own, which goes on when the other one has met the stranger.
+    let own = within(at_waiting.acquire()).await;
+    own.expect("stays").forget();
+    elsewhere_open.add_permits(1);
+    let misled = within(misled).await.expect("does not panic");
+    assert!(misled.is_err(), "{misled:?}");
+    at_open.add_permits(2);
+    let response = within(asked).await.expect("does not panic");
+    assert_eq!(response.expect("a response").head.status(), 200);
 }

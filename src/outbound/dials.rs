@@ -2,7 +2,7 @@
 //! request, which are nobody else's.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     future::Future,
     pin::Pin,
     task::{Context, Poll},
@@ -16,7 +16,9 @@ use libp2p_swarm::{
     dial_opts::{DialOpts, PeerCondition},
 };
 
-use crate::{config::Config, destination::Destination, event::OutboundFailure, timer::Alarm};
+use crate::{
+    config::Config, destination::Destination, event::OutboundFailure, relay::relay_of, timer::Alarm,
+};
 
 /// Attempts at one peer at a time, each at other addresses. More than honest clients have, which name all that they know,
 /// and few enough that one peer does not take the places of all.
@@ -27,6 +29,8 @@ const MAX_PER_PEER: usize = 4;
 pub(super) struct Dials {
     /// Peers that are to be dialled wherever they are known to be.
     wanted: VecDeque<PeerId>,
+    /// The dials of such peers that the swarm was told of, until it says how they ended.
+    known: HashMap<PeerId, ConnectionId>,
     /// As few as [`Config::max_addressed_dials`] says, so that to walk over them is cheap.
     attempts: Vec<Attempt>,
     ended: bool,
@@ -35,6 +39,8 @@ pub(super) struct Dials {
 /// A dial at the addresses of a request, until the swarm says how it ended.
 struct Attempt {
     destination: Destination,
+    /// Whoever dials through relays has them dialled where the request says that they are.
+    relays: Vec<PeerId>,
     /// Once the swarm was told.
     connection: Option<ConnectionId>,
     waiting: Vec<Reply>,
@@ -68,6 +74,11 @@ impl Dials {
                 return Err(OutboundFailure::TooManyDials);
             }
             self.attempts.push(Attempt {
+                relays: destination
+                    .addresses()
+                    .iter()
+                    .filter_map(relay_of)
+                    .collect(),
                 destination: destination.clone(),
                 connection: None,
                 waiting: vec![reply],
@@ -90,17 +101,35 @@ impl Dials {
         let peer = self.wanted.pop_front()?;
         // Not "disconnected": a connection whose handler is gone may still count as one for the swarm, and without a
         // handler it is of no use.
-        let condition = if self
-            .attempts
-            .iter()
-            .any(|one| one.destination.peer() == peer)
-        {
+        let is_told = |one: &Attempt| one.destination.peer() == peer || one.relays.contains(&peer);
+        let condition = if self.attempts.iter().any(is_told) {
             // A dial at the addresses of one request must not stand in for that of all others.
             PeerCondition::Always
         } else {
             PeerCondition::NotDialing
         };
-        Some(DialOpts::peer_id(peer).condition(condition).build())
+        let opts = DialOpts::peer_id(peer).condition(condition).build();
+        self.known.insert(peer, opts.connection_id());
+        Some(opts)
+    }
+
+    /// A dial of a peer that others want, too, has ended; whether it was one of [`next`](Self::next).
+    pub(super) fn known_ended(&mut self, peer: PeerId, connection: ConnectionId) -> bool {
+        let is_it = self.known.get(&peer) == Some(&connection);
+        if is_it {
+            self.known.remove(&peer);
+        }
+        is_it
+    }
+
+    /// Has a peer dialled again, if the dial that has failed was that of a relay, by whoever dials through relays, where a
+    /// request says that it is; whether it was. For others that want the relay it decides nothing.
+    pub(super) fn relay_failed(&mut self, peer: PeerId, is_wanted: bool) -> bool {
+        let is_told = self.attempts.iter().any(|one| one.relays.contains(&peer));
+        if is_told && is_wanted && !self.known.contains_key(&peer) {
+            self.wanted.push_back(peer);
+        }
+        is_told
     }
 
     /// A dial has failed; whether it was one at the addresses of a request. Those who wait for it are told.
@@ -128,6 +157,7 @@ impl Dials {
                 }
             }
         }
+        self.known_ended(peer, connection);
         // What else is dialled still takes its place, until it ends.
         if let Some(place) = self.place_of(connection) {
             self.attempts.swap_remove(place);
