@@ -72,7 +72,7 @@ pub enum Failure {
     },
 
     /// The service has a web origin of its own, where its pages are to be opened.
-    #[error("the pages of this service have an origin of their own: {location}")]
+    #[error("the pages of this service have an origin of their own: {}", without_query(.location))]
     OwnOrigin {
         /// The same target there, as a reference for a `Location` field: `//host:port/path`.
         location: String,
@@ -346,6 +346,13 @@ pub enum Failure {
 /// Seconds without needless digits.
 fn seconds(duration: &Duration) -> f64 {
     duration.as_millis() as f64 / 1_000.0
+}
+
+/// Failures are shown to more people than requests are, and queries have secrets in them.
+fn without_query(location: &str) -> &str {
+    location
+        .split_once('?')
+        .map_or(location, |(before, _)| before)
 }
 
 fn page_of(origin: Option<&str>) -> String {
@@ -622,6 +629,22 @@ mod tests {
             assert_eq!(fields.contains("Retry-After"), status == 503);
             assert_eq!(fields.contains("Location"), status / 100 == 3);
             assert_eq!(fields.contains("Allow"), status == 405);
+        }
+    }
+
+    #[test]
+    fn a_redirect_keeps_the_query_to_itself() {
+        for (location, told) in [
+            ("//app.peer/x?token=secret", "//app.peer/x"),
+            ("//app.peer?a?b", "//app.peer"),
+            ("//app.peer/", "//app.peer/"),
+        ] {
+            let failure = Failure::OwnOrigin {
+                location: location.into(),
+            };
+            assert!(failure.to_string().ends_with(&format!(": {told}")));
+            let page = failure.respond("p2p-gateway", None);
+            assert_eq!(page.fields.get("Location"), Some(location.as_bytes()));
         }
     }
 

@@ -180,6 +180,35 @@ fn all_that_is_known_is_there_as_json() {
 }
 
 #[test]
+fn no_query_is_shown_whatever_became_of_its_request() {
+    let pair = Pair::start();
+    let (gateway, peer) = (&pair.gateway, pair.origin.fact("peer "));
+    let at = gateway.http("gateway ");
+    let host = format!("Host: localhost:{}", at.port());
+    let mut events = Events::of(gateway);
+    for (path, fields, expected) in [
+        (
+            format!("/http/{peer}/app/"),
+            &["Sec-Fetch-Dest: document"][..],
+            307,
+        ),
+        (format!("/http/{peer}/app"), &[], 308),
+        (format!("/http/{peer}/none/"), &[], 502),
+        (format!("/http/{peer}/a b"), &[], 400),
+        ("/http/multiaddr/app/".to_owned(), &[], 403),
+        ("/nothing".to_owned(), &[], 400),
+    ] {
+        let fields = [&[&*host], fields].concat();
+        let answer = request(at, "GET", &(path + "?token=secret"), &fields);
+        assert_eq!(status(&answer), expected, "{answer}");
+        let ended = events.until("requests", |requests| {
+            !requests.as_array().unwrap().is_empty()
+        });
+        assert!(!ended.to_string().contains("secret"), "{ended}");
+    }
+}
+
+#[test]
 fn who_came_through_a_relay_is_told_from_who_did_not() {
     let server = Server::start();
     let relay = Node::start(&["meet", "--listen", TCP, "--relay-server"]);
