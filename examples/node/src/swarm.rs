@@ -75,7 +75,7 @@ pub(crate) struct Node {
     finder: Finder,
     /// The direct connections: to whom, and how far they reach.
     direct: HashMap<ConnectionId, (PeerId, Reach)>,
-    /// Dials at addresses that came with a request, which concern nobody else.
+    /// Dials at addresses that came with a request, which concern nobody else, and the connections that came of them.
     told: HashSet<ConnectionId>,
     /// Whether others reach the addresses on which this node listens, as its operator says.
     is_outside: bool,

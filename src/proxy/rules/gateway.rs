@@ -101,6 +101,11 @@ impl GatewayRules {
     /// in them, and pages of a service at its own host may name addresses only if their origin is
     /// [allowed](Self::with_allowed_origin). A gateway [for one service](crate::Gateway::for_service) takes none, as its owner
     /// says where that is.
+    ///
+    /// Where a peer says that it is itself is not checked here: libp2p's identify, with its cache, has it dialled there when it is
+    /// asked for again. A swarm that lets clients lead it to peers of theirs does better without that cache, and learns nothing
+    /// of the peers on connections for which
+    /// [`is_dial_of_request`](crate::HttpProxyBehaviour::is_dial_of_request) was true.
     #[must_use]
     pub fn with_request_addresses(mut self, addresses: RequestAddresses) -> Self {
         self.request_addresses = addresses;

@@ -71,7 +71,9 @@ impl Behaviour {
         let identify = identify::Config::new("/p2p-http/1".to_owned(), keypair.public())
             .with_agent_version(concat!("p2p-http/", env!("CARGO_PKG_VERSION")).to_owned())
             // A reservation at a relay comes late, and others have to learn of it.
-            .with_push_listen_addr_updates(true);
+            .with_push_listen_addr_updates(true)
+            // What peers say of themselves is not all to be dialled: see `Node::learn`.
+            .with_cache_size(0);
         let mdns = if settings.mdns {
             Some(mdns(keypair).context("cannot use mDNS; leave out --mdns")?)
         } else {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use libp2p::{
-    Multiaddr, autonat, dcutr, identify, kad, mdns, relay,
+    Multiaddr, PeerId, autonat, dcutr, identify, kad, mdns, relay,
     swarm::{ConnectionId, SwarmEvent},
     upnp,
 };
@@ -24,10 +24,7 @@ impl Node {
                 peer_id,
                 info,
             }) => {
-                let via = self.reach_of(connection_id);
-                if let Some(table) = self.swarm.behaviour_mut().kad.as_mut() {
-                    routes::learn(table, peer_id, &info, via);
-                }
+                self.learn(connection_id, peer_id, &info);
             }
             BehaviourEvent::Kad(event) => self.on_kad(event),
             BehaviourEvent::Mdns(mdns::Event::Discovered(peers)) => {
@@ -40,6 +37,21 @@ impl Node {
             BehaviourEvent::AutonatClient(event) => on_probed(&event),
             BehaviourEvent::Upnp(event) => on_upnp(&event),
             event => tracing::trace!(?event),
+        }
+    }
+
+    /// Takes note of where a peer says that it is. Not of one that a client has led this node to: it could have the node
+    /// dial addresses that the client may not name, when the client next asks for it.
+    fn learn(&mut self, connection: ConnectionId, peer: PeerId, info: &identify::Info) {
+        if self.told.contains(&connection) {
+            return;
+        }
+        let via = self.reach_of(connection);
+        if let Some(table) = self.swarm.behaviour_mut().kad.as_mut() {
+            routes::learn(table, peer, info, via);
+        }
+        for address in routes::usable(peer, &info.listen_addrs, via) {
+            self.swarm.add_peer_address(peer, address);
         }
     }
 
@@ -156,7 +168,6 @@ impl Node {
                 endpoint,
                 ..
             } => {
-                self.told.remove(connection_id);
                 let behaviour = self.swarm.behaviour_mut();
                 self.finder.connected(behaviour, peer_id);
                 if !endpoint.is_relayed() {
@@ -179,6 +190,7 @@ impl Node {
                 ..
             } => {
                 self.direct.remove(connection_id);
+                self.told.remove(connection_id);
                 if *num_established == 0 {
                     self.contacts.disconnected(peer_id, Instant::now());
                 }
@@ -240,6 +252,78 @@ fn on_upnp(event: &upnp::Event) {
         upnp::Event::GatewayNotFound => tracing::warn!("no router of this network speaks UPnP"),
         upnp::Event::NonRoutableGateway => {
             tracing::warn!("the router has no public address itself, so that UPnP is of no use");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{StreamExt as _, future};
+    use libp2p::{
+        core::Endpoint,
+        identity::Keypair,
+        swarm::{NetworkBehaviour as _, dial_opts::DialOpts},
+    };
+    use libp2p_http_proxy::{Destination, Request, ServiceName};
+
+    use super::*;
+    use crate::swarm::Settings;
+
+    fn node() -> Node {
+        Node::new(Keypair::generate_ed25519(), &Settings::default()).unwrap()
+    }
+
+    /// Drives a node until a peer has said what it is, and returns where the node would dial it next.
+    async fn introduced(node: &mut Node, peer: PeerId) -> Vec<Multiaddr> {
+        loop {
+            let event = node.swarm.select_next_some().await;
+            let is_last = matches!(
+                &event,
+                SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received {
+                    peer_id, ..
+                })) if *peer_id == peer
+            );
+            node.on_event(event).unwrap();
+            if is_last {
+                break;
+            }
+        }
+        let behaviour = node.swarm.behaviour_mut();
+        let attempt = ConnectionId::new_unchecked(usize::MAX);
+        let known = behaviour.handle_pending_outbound_connection(
+            attempt,
+            Some(peer),
+            &[],
+            Endpoint::Dialer,
+        );
+        known.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_a_client_leads_to_says_nothing_of_where_else_it_is() {
+        let mut there = node();
+        there
+            .listen(&"/ip4/127.0.0.1/tcp/0".parse().unwrap())
+            .unwrap();
+        let address = there.listening().await.unwrap().remove(0);
+        let peer = there.peer();
+        let work = async {
+            let mut led = node();
+            let to = Destination::new(peer).with_addresses([address.clone()]);
+            let name: ServiceName = "app".parse().unwrap();
+            let request = Request::new("GET", "/", "app", ()).unwrap();
+            led.http().send_request(to, name, request);
+            assert_eq!(introduced(&mut led, peer).await, []);
+
+            let mut other = node();
+            let opts = DialOpts::peer_id(peer).addresses(vec![address.clone()]);
+            other.swarm.dial(opts.build()).unwrap();
+            let own = address.clone().with_p2p(peer).unwrap();
+            assert_eq!(introduced(&mut other, peer).await, [own]);
+        };
+        tokio::select! {
+            () = work => {}
+            ended = there.run_until(future::pending::<()>()) => panic!("{ended:?}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What goes into the hash table? What peers say of themselves, as far as it can be of use to others.
+//! What is learned of what peers say of themselves? As much as can be of use to others goes into the hash table.
 
 use libp2p::{
     Multiaddr, PeerId, identify,
@@ -34,7 +34,8 @@ pub(super) fn learn(table: &mut Table, peer: PeerId, info: &identify::Info, via:
     }
 }
 
-fn usable(peer: PeerId, addresses: &[Multiaddr], via: Reach) -> Vec<Multiaddr> {
+/// The addresses of a peer that mean the same place here as they do to it, with its id at the end.
+pub(super) fn usable(peer: PeerId, addresses: &[Multiaddr], via: Reach) -> Vec<Multiaddr> {
     let usable = addresses
         .iter()
         .filter(|address| Reach::of(address) >= via)
