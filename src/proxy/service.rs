@@ -288,16 +288,22 @@ impl GatewayService {
             }
             Err(failure) => {
                 log.record.failed(&failure);
-                let mut page = failure.respond(NAME, head.fields().get("Accept"));
-                if let Failure::BadRoute(RouteError::MissingSlash { location }) = &failure {
-                    // Relative, as the server may have taken a prefix off that nobody here knows.
-                    let _refused = page.fields.set("Location", relative(location));
-                }
+                let mut page = refusal(&failure, head);
                 terms.add_to(&mut page.fields);
                 answer(page, log)
             }
         }
     }
+}
+
+/// The page about a failure.
+fn refusal(failure: &Failure, head: &RequestHead) -> Page {
+    let mut page = failure.respond(NAME, head.fields().get("Accept"));
+    if let Failure::BadRoute(RouteError::MissingSlash { location }) = failure {
+        // Relative, as the server may have taken a prefix off that nobody here knows.
+        let _refused = page.fields.set("Location", relative(location));
+    }
+    page
 }
 
 /// An answer of the gateway's own.

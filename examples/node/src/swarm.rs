@@ -294,8 +294,9 @@ impl Node {
 
     fn on_dial_failed(&mut self, peer: Option<PeerId>, dial: ConnectionId, error: &str) {
         let is_told = self.told.remove(&dial);
-        // Most peers of a hash table are behind a NAT or long gone.
-        let mut matters = !self.swarm.behaviour().kad.is_enabled();
+        // Most peers of a hash table are behind a NAT or long gone. Where a request said that its peer is, it is told, and the
+        // line about the request has it.
+        let mut matters = !is_told && !self.swarm.behaviour().kad.is_enabled();
         if let Some(peer) = peer.as_ref().filter(|_| !is_told) {
             self.finder.dial_failed(peer, error);
             if let Some(is_new) = self.contacts.dial_failed(peer) {
