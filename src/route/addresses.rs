@@ -36,7 +36,8 @@ pub enum RequestAddresses {
     /// as nobody can tell where a name leads before it is dialled.
     ///
     /// Refused are loopback, private, link-local and shared ranges (RFC 6890), multicast, those for documentation and
-    /// benchmarks, all that is not given out to anybody, and what a translator turns into one of these.
+    /// benchmarks, all that is not given out to anybody, and what a translator turns into one of these. The global addresses
+    /// of this node's own network, as IPv6 has them, are public: a firewall has to know who may reach those.
     Public,
     /// All IP addresses and names are dialled. For clients that may use every network that this node is in.
     Any,
