@@ -349,7 +349,8 @@ impl Site {
                 };
                 let connect = ToServer(Arc::clone(&self.connections));
                 let span = record.span(remote);
-                let passed = pass(hop, &passage, &connect, &mut record);
+                // Pinned where it is: to move it into its span would copy all of it.
+                let passed = pin!(pass(hop, &passage, &connect, &mut record));
                 passed.instrument(span).await
             }
             Err(failure) => {

@@ -1,6 +1,6 @@
 //! One local client of the gateway: its connection, and the requests on it one after the other.
 
-use std::{future::poll_fn, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 use tracing::Instrument as _;
@@ -134,8 +134,11 @@ impl Answer for LocalClient {
         let left = match turn {
             Ok(Turn::Pass(to, target)) => {
                 let span = record.span(|| remote(&mut self.peer_text, &to));
-                let passed = self.pass(hop, asked, (&to, &target), &mut record);
-                let left = passed.instrument(span).await;
+                let left = {
+                    // Pinned where it is: to move it into its span would copy all of it.
+                    let passed = pin!(self.pass(hop, asked, (&to, &target), &mut record));
+                    passed.instrument(span).await
+                };
                 went_to = Some(to);
                 left
             }
