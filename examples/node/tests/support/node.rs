@@ -215,10 +215,11 @@ impl Node {
         self.memory("VmHWM:")
     }
 
-    /// What it has resident of its own file and its libraries, in bytes.
+    /// The same without what is resident of its own file and its libraries. That grows as code is run for the first time,
+    /// by as much as the system finds convenient to map at once.
     #[cfg(target_os = "linux")]
-    pub(crate) fn code_memory(&self) -> u64 {
-        self.memory("RssFile:")
+    pub(crate) fn peak_data_memory(&self) -> u64 {
+        self.peak_memory() - self.memory("RssFile:")
     }
 
     /// See proc_pid_status(5).
