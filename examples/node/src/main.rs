@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
+use tokio::runtime::Builder;
 
 use crate::args::{Args, Command};
 
@@ -56,10 +57,14 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> anyhow::Result<ExitCode> {
     raise_open_files();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the asynchronous runtime")?;
+    let runtime = match args.common.threads.get() {
+        1 => Builder::new_current_thread().enable_all().build(),
+        threads => Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build(),
+    };
+    let runtime = runtime.context("cannot start the asynchronous runtime")?;
     let code = runtime.block_on(dispatch(args));
     // What still runs was given its time to finish; a name lookup in a blocking thread must not delay the exit.
     runtime.shutdown_background();

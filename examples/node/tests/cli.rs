@@ -243,6 +243,20 @@ fn nobody_reading_the_output_does_not_stop_the_node() {
     assert_eq!(wait(child, &log), Some(0));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_node_has_one_thread_or_those_that_were_asked_for() {
+    for (args, threads) in [(&[][..], 1), (&["--threads", "3"], 1 + 3)] {
+        let args = [&["gateway", "--listen", "127.0.0.1:0"], args].concat();
+        let node = Node::start(&args);
+        let tasks = fs::read_dir(format!("/proc/{}/task", node.child.id())).unwrap();
+        assert_eq!(tasks.count(), threads, "{args:?}");
+        let response = get(node.http("gateway "), "/http/nobody/app/");
+        assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
+        assert_eq!(node.stop("TERM"), Some(0));
+    }
+}
+
 #[test]
 fn a_request_passes_three_processes_to_a_server_and_back() {
     let server = Server::start();
