@@ -40,6 +40,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) coalesce: bool,
 
+    /// How many threads the nodes of all contenders have
+    #[arg(long, default_value_t = 1)]
+    pub(crate) threads: usize,
+
     /// Lists the cases and ends
     #[arg(long)]
     pub(crate) list: bool,
@@ -114,7 +118,7 @@ pub(crate) enum Role {
     #[command(hide = true)]
     Peers {
         #[command(flatten)]
-        muxer: MuxerArgs,
+        node: NodeArgs,
         count: usize,
     },
 }
@@ -128,9 +132,12 @@ pub(crate) enum Way {
     Up,
 }
 
-/// How the streams of a connection are held apart.
+/// What is set for a node of any contender.
 #[derive(Clone, Copy, Default, clap::Args)]
-pub(crate) struct MuxerArgs {
+pub(crate) struct NodeArgs {
+    #[arg(long, default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// Whether frames leave together
     #[arg(long)]
     pub(crate) coalesce: bool,
     /// Streams of a connection at most
@@ -141,7 +148,7 @@ pub(crate) struct MuxerArgs {
 #[derive(clap::Args)]
 pub(crate) struct OriginArgs {
     #[command(flatten)]
-    pub(crate) muxer: MuxerArgs,
+    pub(crate) node: NodeArgs,
     #[arg(value_enum)]
     pub(crate) contender: Contender,
     /// The server; without it the node answers by itself
@@ -155,13 +162,26 @@ pub(crate) struct OriginArgs {
 #[derive(clap::Args)]
 pub(crate) struct GatewayArgs {
     #[command(flatten)]
-    pub(crate) muxer: MuxerArgs,
+    pub(crate) node: NodeArgs,
     #[arg(value_enum)]
     pub(crate) contender: Contender,
     /// The node that offers the service
     pub(crate) origin: Multiaddr,
     /// The name of the service
     pub(crate) service: String,
+}
+
+impl Role {
+    /// What is set for the node that this is.
+    pub(crate) fn node(&self) -> Option<NodeArgs> {
+        match self {
+            Self::Server | Self::Relay { .. } => None,
+            Self::Origin(OriginArgs { node, .. })
+            | Self::Gateway(GatewayArgs { node, .. })
+            | Self::Requester(GatewayArgs { node, .. })
+            | Self::Peers { node, .. } => Some(*node),
+        }
+    }
 }
 
 fn millis(text: &str) -> Result<Duration, std::num::ParseIntError> {

@@ -50,6 +50,8 @@ pub(crate) struct Stand {
     pub(crate) streams: Option<usize>,
     /// Whether the multiplexers are those of this crate, which its own nodes have if nothing else is said.
     pub(crate) coalesce: Option<bool>,
+    /// How many threads the nodes have, if not as many as all.
+    pub(crate) threads: Option<usize>,
 }
 
 impl Default for Stand {
@@ -60,6 +62,7 @@ impl Default for Stand {
             services: 1,
             streams: None,
             coalesce: None,
+            threads: None,
         }
     }
 }

@@ -26,7 +26,7 @@ const BACKLOG: u32 = 4096;
 pub(crate) async fn origin(args: &OriginArgs) -> Result<Multiaddr> {
     match (args.contender, args.server) {
         (Contender::Bare, None) => bare::origin().await,
-        (Contender::Raw, Some(server)) => raw::origin(server).await,
+        (Contender::Raw, Some(server)) => raw::origin(server, args.services).await,
         (Contender::Diy, server) => diy::origin(server, false).await,
         (Contender::Pool, server) => diy::origin(server, true).await,
         (Contender::Ours, Some(server)) => ours::forward(server, args.services).await,

@@ -28,12 +28,12 @@ mod wire;
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 use tokio::runtime::Builder;
 
 use self::{
-    args::{Args, GatewayArgs, OriginArgs, Role},
+    args::{Args, GatewayArgs, Role},
     contender::{Hub, Requester},
 };
 
@@ -46,26 +46,25 @@ fn main() -> Result<()> {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             tokio::task::LocalSet::new().block_on(&runtime, measure::all(&args))
         }
-        Some(Role::Server | Role::Relay { .. }) => {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(play(args.role.context("was matched")?))
-        }
-        Some(role) => {
-            let runtime = Builder::new_multi_thread().enable_all().build()?;
-            // The thread of `block_on` is none of the pool: what runs there is woken from another thread every time.
-            runtime.block_on(async { tokio::spawn(play(role)).await? })
-        }
+        Some(role) => match role.node().map_or(1, |node| node.threads) {
+            1 => {
+                let runtime = Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(play(role))
+            }
+            threads => {
+                let mut runtime = Builder::new_multi_thread();
+                let runtime = runtime.worker_threads(threads).enable_all().build()?;
+                // The thread of `block_on` is none of the pool: what runs there is woken from another thread every time.
+                runtime.block_on(async { tokio::spawn(play(role)).await? })
+            }
+        },
     }
 }
 
 /// Plays one part of a case until the standard input ends.
 async fn play(role: Role) -> Result<()> {
-    if let Role::Origin(OriginArgs { muxer, .. })
-    | Role::Gateway(GatewayArgs { muxer, .. })
-    | Role::Requester(GatewayArgs { muxer, .. })
-    | Role::Peers { muxer, .. } = role
-    {
-        swarm::set_muxer(muxer);
+    if let Some(node) = role.node() {
+        swarm::set(node);
     }
     match role {
         Role::Server => process::ready(server::start().await?),

@@ -74,7 +74,7 @@ async fn rounds(case: &Case, args: &Args) -> Result<Vec<Value>> {
                 args.rounds,
                 setting.label
             );
-            let mut stand = Stand::start(setting, args.coalesce).await?;
+            let mut stand = Stand::start(setting, args).await?;
             let measured = measure(setting, &mut stand, args).await;
             let measured = measured.with_context(|| setting.label.clone())?;
             stand.stop().await?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::{
-    args::Contender,
+    args::{Args, Contender},
     cases::{Row, Work},
     contender::service,
     process::{Process, cpu},
@@ -31,21 +31,23 @@ pub(crate) struct Used {
 }
 
 impl Stand {
-    pub(crate) async fn start(row: &Row, coalesce: bool) -> Result<Self> {
+    pub(crate) async fn start(row: &Row, all: &Args) -> Result<Self> {
         let mut stand = Self {
             server: None,
             relay: None,
             origin: None,
             gateway: None,
         };
-        let coalesce = coalesce || row.stand.coalesce.unwrap_or(row.contender.is_ours());
+        let coalesce = all.coalesce || row.stand.coalesce.unwrap_or(row.contender.is_ours());
         let streams = row.stand.streams;
         let streams = streams.map(|streams| format!("--streams={streams}"));
-        let muxer = coalesce.then_some("--coalesce").into_iter();
-        let muxer = muxer.chain(streams.as_deref());
+        let threads = row.stand.threads.unwrap_or(all.threads);
+        let threads = format!("--threads={threads}");
+        let node = coalesce.then_some("--coalesce").into_iter();
+        let node = node.chain(streams.as_deref()).chain([&*threads]);
         if let Work::Peers { count, .. } = row.work {
             let count = count.to_string();
-            let args = ["peers", &count].into_iter().chain(muxer);
+            let args = ["peers", &count].into_iter().chain(node);
             stand.gateway = Some(start(args).await?);
             return Ok(stand);
         }
@@ -62,7 +64,7 @@ impl Stand {
         if let Some(server) = &stand.server {
             args.extend(["--server", server.address()]);
         }
-        args.extend(muxer.clone());
+        args.extend(node.clone());
         let origin = start(args).await?;
         let mut address = origin.address().to_owned();
         stand.origin = Some(origin);
@@ -77,7 +79,7 @@ impl Stand {
         } else {
             "gateway"
         };
-        let args = [role, &name, &address, &service].into_iter().chain(muxer);
+        let args = [role, &name, &address, &service].into_iter().chain(node);
         stand.gateway = Some(start(args).await?);
         Ok(stand)
     }

@@ -16,18 +16,18 @@ use libp2p::{
 };
 use libp2p_http_proxy::Coalescing;
 
-use crate::args::MuxerArgs;
+use crate::args::NodeArgs;
 
 /// How long a connection without streams stays: as long as any case takes.
 const STAY: Duration = Duration::from_secs(3600);
 
-/// The muxers of all nodes of this process; as yamux comes, if it is not set.
-static MUXER: OnceLock<MuxerArgs> = OnceLock::new();
+/// What is set for all nodes of this process.
+static NODE: OnceLock<NodeArgs> = OnceLock::new();
 
-/// Sets the muxers of all nodes of this process.
-pub(crate) fn set_muxer(args: MuxerArgs) {
+/// Sets what all nodes of this process are to be.
+pub(crate) fn set(args: NodeArgs) {
     // Each process plays one part, and sets it once.
-    let _ = MUXER.set(args);
+    let _ = NODE.set(args);
 }
 
 /// What a node listens on and dials over.
@@ -43,7 +43,7 @@ pub(crate) fn new<B: NetworkBehaviour>(
     transport: Transport,
     behaviour: impl FnOnce(&Keypair) -> B,
 ) -> Result<Swarm<B>> {
-    let args = MUXER.get().copied().unwrap_or_default();
+    let args = NODE.get().copied().unwrap_or_default();
     let mut muxer = yamux::Config::default();
     if let Some(streams) = args.streams {
         muxer.set_max_num_streams(streams);

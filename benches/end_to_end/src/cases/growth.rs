@@ -2,7 +2,7 @@
 
 use super::{Case, Row, Stand, Who, Work, at, goal_of, keep, rows, small};
 use crate::{
-    args::Contender::{Ours, Pool},
+    args::Contender::{Direct, Ours, Pool, Raw},
     load::Load,
     report::{Bound, Metric},
 };
@@ -14,7 +14,7 @@ pub(super) fn all() -> Vec<Case> {
 fn grow_clients() -> Case {
     let sizes = [1, 3, 10, 32, 100, 316, 1_000, 3_162, 10_000];
     let rows = sizes.map(|clients| {
-        let rows = rows(&[Pool, Ours], &keep(clients), &Stand::default());
+        let rows = rows(&[Direct, Pool, Ours], &keep(clients), &Stand::default());
         rows.into_iter().map(move |row| at(row, clients))
     });
     Case {
@@ -36,7 +36,7 @@ fn grow_services() -> Case {
             services,
             ..Stand::default()
         };
-        let rows = rows(&[Ours], &keep(32), &stand);
+        let rows = rows(&[Raw, Ours], &keep(32), &stand);
         rows.into_iter().map(move |row| at(row, services))
     });
     Case {

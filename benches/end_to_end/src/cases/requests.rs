@@ -21,14 +21,31 @@ pub(super) fn all() -> Vec<Case> {
 
 fn keep_alive(clients: usize) -> Case {
     let goals = vec![
-        goal(Metric::Rate, &["raw"], Bound::AtLeast(1.0)),
-        goal(Metric::Rate, &["diy+pool"], Bound::AtLeast(1.4)),
-        goal(Metric::P99, &["diy+pool"], Bound::AtMost(1.0)),
-        goal(Metric::Cpu, &["raw"], Bound::AtMost(1.05)),
+        goal(
+            Metric::Rate,
+            &["raw", "raw, two threads"],
+            Bound::AtLeast(1.0),
+        ),
+        goal(
+            Metric::Rate,
+            &["diy+pool", "diy+pool, two threads"],
+            Bound::AtLeast(1.4),
+        ),
+        goal(
+            Metric::P99,
+            &["diy+pool", "diy+pool, two threads"],
+            Bound::AtMost(1.0),
+        ),
+        goal(
+            Metric::Cpu,
+            &["raw", "raw, two threads"],
+            Bound::AtMost(1.05),
+        ),
         nothing_failed(),
     ];
     let work = keep(clients);
     let mut rows = rows(&[Direct, Raw, Diy, Pool, Ours], &work, &Stand::default());
+    rows.extend(two_threads(&work));
     rows.extend(other_muxers(&work));
     Case {
         name: format!("keep-{clients}"),
@@ -38,20 +55,33 @@ fn keep_alive(clients: usize) -> Case {
     }
 }
 
+/// The same with nodes of two threads each: here some are faster then, though all cost more.
+fn two_threads(work: &Work) -> impl Iterator<Item = Row> {
+    let stand = Stand {
+        threads: Some(2),
+        ..Stand::default()
+    };
+    called("two threads", rows(&[Raw, Pool, Ours], work, &stand))
+}
+
 /// What the multiplexer of this crate does: ours without it, and the others with it.
 fn other_muxers(work: &Work) -> impl Iterator<Item = Row> {
-    let muxer = |coalesce: bool, contenders: &[Contender], name: &'static str| {
+    let muxer = |coalesce: bool, contenders: &[Contender], name| {
         let stand = Stand {
             coalesce: Some(coalesce),
             ..Stand::default()
         };
-        let rows = rows(contenders, work, &stand);
-        rows.into_iter().map(move |row| Row {
-            label: format!("{}, {name}", row.label),
-            ..row
-        })
+        called(name, rows(contenders, work, &stand))
     };
     muxer(false, &[Ours], "yamux as it is").chain(muxer(true, &[Raw, Pool], "our multiplexer"))
+}
+
+/// Rows that differ from others in what `name` says.
+fn called(name: &'static str, rows: Vec<Row>) -> impl Iterator<Item = Row> {
+    rows.into_iter().map(move |row| Row {
+        label: format!("{}, {name}", row.label),
+        ..row
+    })
 }
 
 fn connect() -> Case {
@@ -101,7 +131,7 @@ fn accept(clients: usize) -> Case {
 /// As many clients as there are, through one connection between the peers.
 fn many() -> Case {
     let rows = [256, 2_000, 10_000].map(|clients| {
-        let rows = rows(&[Ours, Pool], &keep(clients), &Stand::default());
+        let rows = rows(&[Ours, Pool, Direct], &keep(clients), &Stand::default());
         rows.into_iter().map(move |row| Row {
             point: None,
             ..at(row, clients)

@@ -15,7 +15,7 @@ use crate::{
 
 /// Answers over every stream what it is asked for.
 pub(super) async fn origin() -> Result<Multiaddr> {
-    streams::accept(|stream| {
+    streams::accept(1, |stream| {
         // A stream that fails is seen to be closed at its other end.
         tokio::spawn(serve(stream));
     })

@@ -47,7 +47,7 @@ pub(super) async fn gateway(listener: TcpListener, origin: &Multiaddr, pooled: b
 pub(super) async fn origin(server: Option<SocketAddr>, pooled: bool) -> Result<Multiaddr> {
     let next = server.map(Next::Socket);
     let next = if pooled { next.map(Next::pooled) } else { next };
-    streams::accept(move |stream| {
+    streams::accept(1, move |stream| {
         let next = next.clone();
         tokio::spawn(async move {
             match next {

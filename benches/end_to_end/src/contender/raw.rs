@@ -26,8 +26,8 @@ pub(super) async fn gateway(listener: TcpListener, origin: &Multiaddr) -> Result
     Ok(())
 }
 
-pub(super) async fn origin(server: SocketAddr) -> Result<Multiaddr> {
-    streams::accept(move |stream| {
+pub(super) async fn origin(server: SocketAddr, services: usize) -> Result<Multiaddr> {
+    streams::accept(services, move |stream| {
         tokio::spawn(async move { splice(TcpStream::connect(server).await?, stream).await });
     })
     .await

@@ -5,6 +5,7 @@ use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol};
 use libp2p_stream::{Behaviour, Control, IncomingStreams};
 
+use super::service;
 use crate::swarm::{self, Transport};
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/x/http/bench");
@@ -33,13 +34,24 @@ impl Opener {
     }
 }
 
-/// Starts a node, and hands every stream to `serve`. Says where the node is.
-pub(super) async fn accept(mut serve: impl FnMut(Stream) + Send + 'static) -> Result<Multiaddr> {
+/// Starts a node, and hands every stream of the last of so many protocols to `serve`. Says where the node is.
+pub(super) async fn accept(
+    protocols: usize,
+    mut serve: impl FnMut(Stream) + Send + 'static,
+) -> Result<Multiaddr> {
     let mut swarm = swarm::new(Transport::Tcp, |_| Behaviour::new())?;
-    let mut streams: IncomingStreams = swarm.behaviour().new_control().accept(PROTOCOL)?;
+    let mut control = swarm.behaviour().new_control();
+    let others = (1..protocols).map(|number| {
+        let protocol = StreamProtocol::try_from_owned(format!("/x/http/{}", service(number)))?;
+        Ok(control.accept(protocol)?)
+    });
+    let others = others.collect::<Result<Vec<IncomingStreams>>>()?;
+    let mut streams = control.accept(PROTOCOL)?;
     let address = swarm::listen(&mut swarm, Transport::Tcp).await?;
     swarm::run(swarm);
     tokio::spawn(async move {
+        // They are offered for as long as somebody could take their streams.
+        let _others = others;
         while let Some((_, stream)) = streams.next().await {
             serve(stream);
         }
