@@ -4,13 +4,20 @@
 
 mod support;
 
-use std::{future::pending, io};
+use std::{
+    future::pending,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use futures::{TryStreamExt as _, stream};
+use futures::{TryStreamExt as _, future::join_all, stream};
 use libp2p_http_proxy::{Client, Config, Forward, ForwardConfig, Request, rewrite::HostPolicy};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
-    sync::mpsc,
+    sync::{Barrier, mpsc},
 };
 use tokio_util::{compat::TokioAsyncReadCompatExt as _, io::StreamReader};
 
@@ -18,7 +25,14 @@ use self::support::{Node, name, within};
 
 /// A node with a service, and the ends of its connections.
 async fn origin(config: ForwardConfig) -> (Node, mpsc::UnboundedReceiver<DuplexStream>) {
-    let node = Node::memory(Config::default()).await;
+    origin_of(Config::default(), config).await
+}
+
+async fn origin_of(
+    node: Config,
+    config: ForwardConfig,
+) -> (Node, mpsc::UnboundedReceiver<DuplexStream>) {
+    let node = Node::memory(node).await;
     let requests = node.accept(&name("app")).await;
     let (sender, servers) = mpsc::unbounded_channel();
     let connect = move || {
@@ -81,6 +95,36 @@ async fn requests_go_over_the_connections_that_are_made_and_reuse_them() {
     let (_server, answers) = tokio::join!(serve, ask);
     assert_eq!(answers, [(200, "one".to_owned()), (200, "two".to_owned())]);
     assert!(servers.try_recv().is_err(), "one connection is enough");
+}
+
+/// More than one busy gateway has at once.
+#[tokio::test]
+async fn connections_that_were_in_use_at_once_are_all_kept() {
+    const AT_ONCE: usize = 200;
+    let config = Config::default().with_max_outbound_streams(AT_ONCE);
+    let (node, mut servers) = origin_of(config, ForwardConfig::default()).await;
+    let all_ask = Arc::new(Barrier::new(AT_ONCE));
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&made);
+    tokio::spawn(async move {
+        while let Some(mut server) = servers.recv().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            let all_ask = Arc::clone(&all_ask);
+            tokio::spawn(async move {
+                loop {
+                    read_head(&mut server).await;
+                    all_ask.wait().await;
+                    let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                    server.write_all(response).await.expect("is taken");
+                }
+            });
+        }
+    });
+    for _ in 0..2 {
+        let answers = join_all((0..AT_ONCE).map(|_| get(&node.client, &node))).await;
+        assert!(answers.iter().all(|(status, _)| *status == 200));
+    }
+    assert_eq!(made.load(Ordering::Relaxed), AT_ONCE);
 }
 
 #[tokio::test]
