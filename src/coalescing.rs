@@ -1,17 +1,17 @@
 //! How do the frames of many streams leave in one write?
 //!
 //! yamux flushes behind every frame. With many small exchanges on one connection each frame is then a message of noise,
-//! and a system call, of its own. Here, while there are several frames at a time, the first flush behind a write only has
-//! the task woken again, behind all others that are ready, and yamux, which does not wait for a flush, goes on. What it
-//! has queued, and what other tasks write meanwhile, leaves together at the next.
+//! and a system call, of its own. Here flushes are put off until yamux has nothing more to do, which it shows by reading
+//! where there is nothing to read: the frames of all tasks that ran before leave together.
 //!
-//! One exchange at a time gains nothing from that, and would pay with a second run of the task for every frame: so single
-//! frames leave at once. So do the frames of large bodies, as soon as there are a few.
+//! Where tasks of several threads write, the connection's own task often finds only the first frame. While there were
+//! several at a time lately, a single one therefore waits for the next run of the task, behind all others that are ready.
+//! One exchange at a time would pay for that, and is never made to wait; nor are large bodies.
 
 use std::{
     io, mem,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures::{AsyncRead, AsyncWrite};
@@ -76,83 +76,107 @@ impl<C, U: OutboundConnectionUpgrade<Coalesced<C>>> OutboundConnectionUpgrade<C>
     }
 }
 
-/// For how many runs of the task with a single frame flushes are still put off, after one with several.
-const RUNS: u8 = 4;
+/// For how many flushes of a single frame others are still expected, after one of several.
+const CROWDED: u8 = 4;
+
+/// How often yamux has to find nothing more to do until no other frames are expected. A swarm asks it twice in each run of
+/// the connection's task.
+const QUIET: u8 = 2;
 
 /// From how many bytes on a flush is not put off: three full frames of yamux. More would gain nothing, and a peer whose
 /// window is full, as it is at first after 256 KiB, would run dry meanwhile: it cost an upload a fifth of its speed.
 const ENOUGH: usize = 48 * 1024;
 
+/// How many reads a flush is put off for at most. yamux does not stop reading while there is something to read.
+const MOST_READS: u8 = 64;
+
 /// A connection under a [`Coalescing`] multiplexer.
 #[derive(Debug)]
 pub struct Coalesced<C> {
     io: C,
-    flush: Flush,
     /// Something was written since a flush was asked for last.
     written: bool,
-    /// Bytes that were written since the last flush.
-    unflushed: usize,
-    /// Frames of this run of the task.
-    frames: u8,
-    /// For how many more runs flushes are put off.
+    /// A flush was asked for, and is still to come.
+    put_off: bool,
+    /// Frames since the last flush.
+    frames: usize,
+    /// Their bytes.
+    bytes: usize,
+    /// What was read since the first of them, in reads.
+    reads: u8,
+    /// How often there was nothing more to do since the last of them.
+    quiet: u8,
+    /// For how many more flushes of a single frame others are expected.
     crowded: u8,
-}
-
-/// What is to be flushed, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flush {
-    /// When it is asked for.
-    Asked,
-    /// It was asked for, and the task woken. It still runs.
-    PutOff,
-    /// The task has run to its end since.
-    Due,
 }
 
 impl<C> Coalesced<C> {
     fn new(io: C) -> Self {
         Self {
             io,
-            flush: Flush::Asked,
             written: false,
-            unflushed: 0,
+            put_off: false,
             frames: 0,
+            bytes: 0,
+            reads: 0,
+            quiet: 0,
             crowded: 0,
         }
     }
 
     /// A flush is asked for behind a frame.
     fn frame(&mut self) {
-        self.frames = self.frames.saturating_add(1);
-        if self.frames > 1 {
-            self.crowded = RUNS;
-        }
+        self.put_off = true;
+        self.frames += 1;
+        self.quiet = 0;
     }
 
-    /// The task has nothing more to do for now.
-    fn end_run(&mut self, cx: &Context<'_>) {
-        if self.frames == 1 {
-            self.crowded = self.crowded.saturating_sub(1);
-        }
-        self.frames = 0;
-        if self.flush == Flush::PutOff {
-            self.flush = Flush::Due;
-            // Again, as the task may have run in between without coming to an end.
-            cx.waker().wake_by_ref();
-        }
+    /// What was written need not wait for more.
+    fn is_enough(&self) -> bool {
+        self.bytes >= ENOUGH || self.reads >= MOST_READS
+    }
+
+    /// There was nothing more to do; says whether the frame that there is should still wait for others.
+    fn expects_more(&mut self) -> bool {
+        let expects = self.frames == 1 && self.crowded > 0 && self.quiet < QUIET;
+        self.quiet = self.quiet.saturating_add(1);
+        expects
     }
 }
 
-impl<C: AsyncRead + Unpin> AsyncRead for Coalesced<C> {
+impl<C: AsyncWrite + Unpin> Coalesced<C> {
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.put_off = false;
+        match mem::take(&mut self.frames) {
+            0 => {}
+            1 => self.crowded = self.crowded.saturating_sub(1),
+            _ => self.crowded = CROWDED,
+        }
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        (self.bytes, self.reads) = (0, 0);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> AsyncRead for Coalesced<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        // The last thing that yamux does before it lets the task rest.
-        if read.is_pending() {
-            self.end_run(cx);
+        if !self.put_off {
+            return read;
+        }
+        match read {
+            Poll::Ready(_) => self.reads = self.reads.saturating_add(1),
+            Poll::Pending if self.expects_more() => cx.waker().wake_by_ref(),
+            Poll::Pending => {
+                // What does not leave now is flushed when yamux asks again.
+                if let Poll::Ready(Err(error)) = self.flush(cx) {
+                    return Poll::Ready(Err(error));
+                }
+            }
         }
         read
     }
@@ -167,32 +191,19 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Coalesced<C> {
         self.written = true;
         let written = Pin::new(&mut self.io).poll_write(cx, data);
         if let Poll::Ready(Ok(count)) = written {
-            self.unflushed += count;
+            self.bytes += count;
         }
         written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let written = mem::take(&mut self.written);
-        if written {
+        if mem::take(&mut self.written) {
             self.frame();
         }
-        match self.flush {
-            _ if self.unflushed >= ENOUGH => {}
-            Flush::Asked if written && self.crowded > 0 => {
-                self.flush = Flush::PutOff;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            Flush::PutOff => return Poll::Pending,
-            Flush::Asked | Flush::Due => {}
+        if self.put_off && !self.is_enough() {
+            return Poll::Pending;
         }
-        let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        if flushed.is_ready() {
-            self.flush = Flush::Asked;
-            self.unflushed = 0;
-        }
-        flushed
+        self.flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -217,6 +228,7 @@ mod tests {
         incoming: Vec<u8>,
         written: Vec<u8>,
         flushes: usize,
+        broken: bool,
     }
 
     impl AsyncRead for Socket {
@@ -246,6 +258,9 @@ mod tests {
         }
 
         fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if self.broken {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
             self.flushes += 1;
             Poll::Ready(Ok(()))
         }
@@ -310,17 +325,15 @@ mod tests {
         }
     }
 
-    /// A task that has had several frames to write in one run.
+    /// A connection that has had several frames to write at a time.
     fn crowded(incoming: &[u8]) -> Task {
         let mut task = Task::new(b"");
         for frame in [b"a", b"b"] {
             task.write(frame);
-            let _ = task.flush();
+            assert!(task.flush().is_pending());
         }
         assert!(task.read().is_pending());
-        assert!(task.flush().is_ready());
-        assert!(task.read().is_pending());
-        task.wakes();
+        assert_eq!((task.io.io.flushes, task.wakes()), (1, 0));
         task.io.io = Socket {
             incoming: incoming.to_vec(),
             ..Socket::default()
@@ -329,64 +342,72 @@ mod tests {
     }
 
     #[test]
-    fn a_single_frame_leaves_at_once() {
+    fn a_single_frame_leaves_at_the_end_of_the_run() {
         let mut task = Task::new(b"");
-        for _ in 0..3 {
+        for count in 1..4 {
             task.write(b"frame");
-            assert!(task.flush().is_ready());
+            assert!(task.flush().is_pending());
             assert!(task.read().is_pending());
+            assert_eq!((task.io.io.flushes, task.wakes()), (count, 0));
         }
-        assert_eq!((task.io.io.flushes, task.wakes()), (3, 0));
     }
 
     #[test]
-    fn several_frames_of_one_run_of_the_task_leave_in_the_next() {
+    fn the_frames_of_a_run_leave_together_at_its_end() {
+        for mut task in [Task::new(b"x"), crowded(b"x")] {
+            for frame in [b"one", b"two"] {
+                task.write(frame);
+                assert!(task.flush().is_pending());
+            }
+            assert!(task.read().is_ready());
+            task.write(b"three");
+            assert!(task.flush().is_pending());
+            assert_eq!(task.io.io.flushes, 0);
+
+            assert!(task.read().is_pending());
+            let written = task.io.io.written.as_slice();
+            assert_eq!((task.io.io.flushes, written), (1, &b"onetwothree"[..]));
+            assert_eq!(task.wakes(), 0, "nothing is left to do");
+            assert!(task.flush().is_ready());
+        }
+    }
+
+    #[test]
+    fn in_a_crowd_a_single_frame_waits_for_others() {
         let mut task = crowded(b"");
-        for frame in [b"one", b"two"] {
-            task.write(frame);
+        task.write(b"one");
+        assert!(task.flush().is_pending());
+        for _ in 0..QUIET {
+            assert!(task.read().is_pending());
+            assert!(task.wakes() > 0, "there is a next run");
             assert!(task.flush().is_pending());
         }
-        assert!(task.read().is_pending());
+        task.write(b"two");
+        assert!(task.flush().is_pending());
         assert_eq!(task.io.io.flushes, 0);
-        assert!(task.wakes() > 0, "there is a next run");
 
-        assert!(task.flush().is_ready());
-        assert_eq!(
-            (task.io.io.flushes, task.io.io.written.as_slice()),
-            (1, &b"onetwo"[..])
-        );
         assert!(task.read().is_pending());
-        assert_eq!(task.wakes(), 0, "nothing is left to do");
+        assert_eq!((task.io.io.flushes, task.wakes()), (1, 0));
     }
 
     #[test]
-    fn a_run_that_does_not_end_in_a_read_leads_to_another() {
-        let mut task = crowded(b"x");
-        task.write(b"frame");
-        assert!(task.flush().is_pending());
-        assert!(task.read().is_ready());
-        assert!(task.wakes() > 0);
-
-        assert!(task.flush().is_pending());
-        assert!(task.read().is_pending());
-        assert!(task.wakes() > 0);
-
-        assert!(task.flush().is_ready());
-        assert_eq!(task.io.io.flushes, 1);
-    }
-
-    #[test]
-    fn single_frames_leave_at_once_again_after_a_while() {
+    fn no_frame_waits_for_ever_and_after_a_while_none_does() {
         let mut task = crowded(b"");
-        for left in (0..RUNS).rev() {
+        for _ in 0..CROWDED {
             task.write(b"frame");
             assert!(task.flush().is_pending());
+            for _ in 0..QUIET {
+                assert!(task.read().is_pending());
+                assert!(task.wakes() > 0);
+            }
+            let before = task.io.io.flushes;
             assert!(task.read().is_pending());
-            assert!(task.flush().is_ready());
-            assert_eq!(task.io.crowded, left);
+            assert_eq!((task.io.io.flushes, task.wakes()), (before + 1, 0));
         }
         task.write(b"frame");
-        assert!(task.flush().is_ready());
+        assert!(task.flush().is_pending());
+        assert!(task.read().is_pending());
+        assert_eq!(task.wakes(), 0);
     }
 
     #[test]
@@ -403,10 +424,29 @@ mod tests {
         }
         assert_eq!(task.io.io.flushes, 2);
         assert!(task.read().is_pending());
-        task.wakes();
-        assert!(task.flush().is_ready());
-        assert!(task.read().is_pending());
         assert_eq!(task.wakes(), 0, "nothing is left to do");
+    }
+
+    #[test]
+    fn a_peer_that_never_pauses_does_not_hold_up_what_it_waits_for() {
+        let mut task = Task::new(&[b'x'; 2 * MOST_READS as usize]);
+        task.write(b"frame");
+        for _ in 0..MOST_READS {
+            assert!(task.flush().is_pending());
+            assert!(task.read().is_ready());
+        }
+        assert!(task.flush().is_ready());
+        assert_eq!(task.io.io.flushes, 1);
+    }
+
+    #[test]
+    fn a_flush_that_fails_is_the_error_of_the_read() {
+        let mut task = Task::new(b"");
+        task.io.io.broken = true;
+        task.write(b"frame");
+        assert!(task.flush().is_pending());
+        let read = task.poll(|io, cx| io.poll_read(cx, &mut [0]));
+        assert!(matches!(read, Poll::Ready(Err(_))), "{read:?}");
     }
 
     #[test]
