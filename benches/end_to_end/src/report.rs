@@ -232,6 +232,10 @@ fn curves(case: &Case, values: &[Value], metric: Metric) -> Vec<Curve> {
         let (Some((name, point)), Some(value)) = (&setting.point, value) else {
             continue;
         };
+        // Where there are no nodes, they use nothing, and a logarithmic axis has no place for that.
+        if value == 0.0 {
+            continue;
+        }
         let known = curves.iter().position(|curve| curve.name == *name);
         let index = known.unwrap_or_else(|| {
             curves.push(Curve {
