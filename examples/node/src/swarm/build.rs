@@ -59,9 +59,16 @@ fn tcp_config() -> tcp::Config {
     tcp::Config::default().nodelay(true)
 }
 
+/// yamux keeps 256 KiB of a connection's 1 GiB for each stream that there may be, and lets windows grow by what is left:
+/// where a round trip takes long, on a busy machine for example, by as much as is sent meanwhile. So many streams leave
+/// 4 MiB, the most that bodies can then have waiting in memory beyond that. Other limits refuse streams long before.
+const STREAMS: usize = 4096 - 16;
+
 /// A gateway has many small exchanges at once on one connection.
 fn multiplexer() -> Coalescing<yamux::Config> {
-    Coalescing::new(yamux::Config::default())
+    let mut yamux = yamux::Config::default();
+    yamux.set_max_num_streams(STREAMS);
+    Coalescing::new(yamux)
 }
 
 fn behaviour(
