@@ -59,6 +59,7 @@
 //! - `tower`: a service is answered by any `tower_service::Service`, an axum `Router` as it is, and the services of peers
 //!   are such services; with `tokio`, the gateway is one, too, and can have pages of the application's own. The module `tower` says how.
 //! - `metrics`: what passes through a node, for Prometheus. The module `metrics` says how.
+//! - `tls`: connections that are encrypted by what the processor has for it, for large bodies.
 //! - `axum`: `tower`, and the caller of a request as an extractor of axum.
 
 #![cfg_attr(
@@ -114,6 +115,8 @@ mod services;
 mod shared;
 mod stats;
 mod timer;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod tunnel;
@@ -128,6 +131,8 @@ pub use self::proxy::{
 };
 #[cfg(all(feature = "tokio", feature = "tower"))]
 pub use self::proxy::{GatewayBody, GatewayService};
+#[cfg(feature = "tls")]
+pub use self::tls::Tls;
 pub use self::{
     behaviour::HttpProxyBehaviour,
     body::Body,

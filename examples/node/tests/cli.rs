@@ -10,6 +10,13 @@ use std::{
     thread,
 };
 
+use futures::StreamExt as _;
+use libp2p::{
+    Multiaddr, SwarmBuilder, noise,
+    swarm::{SwarmEvent, dummy},
+    tcp, tls, yamux,
+};
+
 use self::support::process::{
     Guarded, Node, Server, command, get, get_of, lines, logged, run, signal, text, wait,
 };
@@ -254,6 +261,35 @@ fn a_node_has_one_thread_or_those_that_were_asked_for() {
         let response = get(node.http("gateway "), "/http/nobody/app/");
         assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
         assert_eq!(node.stop("TERM"), Some(0));
+    }
+}
+
+#[tokio::test]
+async fn peers_come_by_tls_and_by_noise() {
+    let node = Node::start(&serve(&Server::start(), &[]));
+    let address: Multiaddr = node.fact("listening ").parse().unwrap();
+    macro_rules! peer {
+        ($encryption:expr) => {
+            SwarmBuilder::with_new_identity()
+                .with_tokio()
+                .with_tcp(tcp::Config::default(), $encryption, yamux::Config::default)
+                .unwrap()
+                .with_behaviour(|_| dummy::Behaviour)
+                .unwrap()
+                .build()
+        };
+    }
+    let with_tls = peer!(tls::Config::new);
+    let with_noise = peer!(noise::Config::new);
+    for mut peer in [with_tls, with_noise] {
+        peer.dial(address.clone()).unwrap();
+        loop {
+            match peer.select_next_some().await {
+                SwarmEvent::ConnectionEstablished { .. } => break,
+                SwarmEvent::OutgoingConnectionError { error, .. } => panic!("{error}"),
+                _ => {}
+            }
+        }
     }
 }
 

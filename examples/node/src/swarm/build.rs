@@ -11,7 +11,7 @@ use libp2p::{
     pnet::{PnetConfig, PreSharedKey},
     relay, tcp, yamux,
 };
-use libp2p_http_proxy::Coalescing;
+use libp2p_http_proxy::{Coalescing, Tls};
 
 use super::{behaviour::Behaviour, settings::Settings};
 
@@ -26,7 +26,7 @@ macro_rules! finish {
         $builder
             .with_dns()
             .context("cannot read the DNS configuration of this system (/etc/resolv.conf)")?
-            .with_relay_client(noise::Config::new, multiplexer)
+            .with_relay_client((Tls::new, noise::Config::new), multiplexer)
             .context("cannot set up encryption for relayed connections")?
             .with_behaviour(|keypair, relay| behaviour(keypair, relay, $settings))
             .map_err(|error| anyhow::anyhow!("cannot set up the protocols: {error}"))?
@@ -44,7 +44,7 @@ pub(super) fn swarm(keypair: Keypair, settings: &Settings) -> Result<Swarm<Behav
     let builder = SwarmBuilder::with_existing_identity(keypair).with_tokio();
     let Some(key) = settings.swarm_key else {
         let builder = builder
-            .with_tcp(tcp_config(), noise::Config::new, multiplexer)
+            .with_tcp(tcp_config(), (Tls::new, noise::Config::new), multiplexer)
             .context("cannot set up encryption for this identity")?
             .with_quic();
         return Ok(finish!(builder, settings));
@@ -79,6 +79,7 @@ fn behaviour(
     Ok(Behaviour::new(keypair, relay, settings)?)
 }
 
+/// Without TLS, which would gain nothing: everything is encrypted once more, by XSalsa20.
 fn private_tcp(
     keypair: &Keypair,
     key: PreSharedKey,
