@@ -36,9 +36,9 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) markdown: Option<PathBuf>,
 
-    /// Gives all contenders the multiplexer of this crate, which lets the frames of many streams leave together
+    /// What the connections between the nodes of all contenders are; if nothing is said, libp2p's for the others
     #[arg(long)]
-    pub(crate) coalesce: bool,
+    pub(crate) connection: Option<Connection>,
 
     /// How many threads the nodes of all contenders have
     #[arg(long, default_value_t = 1)]
@@ -132,14 +132,27 @@ pub(crate) enum Way {
     Up,
 }
 
+/// How a connection between nodes is encrypted, and how its streams are told apart.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Connection {
+    /// noise and yamux.
+    Libp2p,
+    /// libp2p's TLS and yamux.
+    Libp2pTls,
+    /// noise and this crate's multiplexer, which lets the frames of many streams leave together.
+    Coalescing,
+    /// This crate's TLS and multiplexer.
+    Ours,
+}
+
 /// What is set for a node of any contender.
-#[derive(Clone, Copy, Default, clap::Args)]
+#[derive(Clone, Copy, clap::Args)]
 pub(crate) struct NodeArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,
-    /// Whether frames leave together
+    /// What its connections are
     #[arg(long)]
-    pub(crate) coalesce: bool,
+    pub(crate) connection: Connection,
     /// Streams of a connection at most
     #[arg(long)]
     pub(crate) streams: Option<usize>,

@@ -8,7 +8,7 @@ mod requests;
 use std::time::Duration;
 
 use crate::{
-    args::{Contender, Way},
+    args::{Connection, Contender, Way},
     events::Beside,
     load::{Exchange, Load},
     report::{Bound, Goal, Metric},
@@ -48,8 +48,8 @@ pub(crate) struct Stand {
     /// How many streams a connection may have, if not as many as usual: yamux then lets the windows of its streams grow
     /// less, or not at all.
     pub(crate) streams: Option<usize>,
-    /// Whether the multiplexers are those of this crate, which its own nodes have if nothing else is said.
-    pub(crate) coalesce: Option<bool>,
+    /// What the connections between the nodes are, if not what is usual for the contender.
+    pub(crate) connection: Option<Connection>,
     /// How many threads the nodes have, if not as many as all.
     pub(crate) threads: Option<usize>,
 }
@@ -61,7 +61,7 @@ impl Default for Stand {
             delay: None,
             services: 1,
             streams: None,
-            coalesce: None,
+            connection: None,
             threads: None,
         }
     }
@@ -140,6 +140,33 @@ fn reconnect(clients: usize) -> Work {
         reconnect: true,
         exchange: small(),
     })
+}
+
+/// Rows that differ from others in what `name` says.
+fn called(name: &'static str, rows: Vec<Row>) -> impl Iterator<Item = Row> {
+    rows.into_iter().map(move |row| Row {
+        label: format!("{}, {name}", row.label),
+        ..row
+    })
+}
+
+/// Rows with other connections than is usual for these contenders.
+fn connected(
+    connection: Connection,
+    contenders: &[Contender],
+    work: &Work,
+) -> impl Iterator<Item = Row> {
+    let name = match connection {
+        Connection::Libp2p => "noise and yamux as it is",
+        Connection::Libp2pTls => "TLS as it is",
+        Connection::Coalescing => "noise",
+        Connection::Ours => "our connections",
+    };
+    let stand = Stand {
+        connection: Some(connection),
+        ..Stand::default()
+    };
+    called(name, rows(contenders, work, &stand))
 }
 
 fn rows(contenders: &[Contender], work: &Work, stand: &Stand) -> Vec<Row> {

@@ -1,7 +1,7 @@
 //! Measures the crate against what one would build instead, over real sockets and in processes of their own.
 //!
 //! ```text
-//! load generator --TCP--> gateway --libp2p over TCP, noise, yamux--> origin --TCP--> server
+//! load generator --TCP--> gateway --libp2p over TCP--> origin --TCP--> server
 //! ```
 //!
 //! or, for the crate alone, only two nodes, or one with many peers. Gateway and origin are those of a *contender*: this crate, or one of the things that somebody would build without it.

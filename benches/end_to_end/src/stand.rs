@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::{
-    args::{Args, Contender},
+    args::{Args, Connection, Contender},
     cases::{Row, Work},
     contender::service,
     process::{Process, cpu},
@@ -38,13 +38,20 @@ impl Stand {
             origin: None,
             gateway: None,
         };
-        let coalesce = all.coalesce || row.stand.coalesce.unwrap_or(row.contender.is_ours());
+        let usual = if row.contender.is_ours() {
+            Connection::Ours
+        } else {
+            Connection::Libp2p
+        };
+        let connection = all.connection.or(row.stand.connection).unwrap_or(usual);
+        let connection = format!("--connection={}", written(connection));
         let streams = row.stand.streams;
         let streams = streams.map(|streams| format!("--streams={streams}"));
         let threads = row.stand.threads.unwrap_or(all.threads);
         let threads = format!("--threads={threads}");
-        let node = coalesce.then_some("--coalesce").into_iter();
-        let node = node.chain(streams.as_deref()).chain([&*threads]);
+        let node = [&*connection, &*threads]
+            .into_iter()
+            .chain(streams.as_deref());
         if let Work::Peers { count, .. } = row.work {
             let count = count.to_string();
             let args = ["peers", &count].into_iter().chain(node);
@@ -161,8 +168,9 @@ async fn far(address: &str, delay: Duration) -> Result<(String, Process)> {
 }
 
 /// How a contender is written on the command line.
-fn written(contender: Contender) -> String {
-    contender
+/// How a value is given on the command line.
+fn written(value: impl ValueEnum) -> String {
+    value
         .to_possible_value()
         .map(|value| value.get_name().to_owned())
         .unwrap_or_default()

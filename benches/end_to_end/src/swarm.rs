@@ -1,22 +1,25 @@
-//! What do the nodes of all contenders have in common? TCP without delay or memory, noise, yamux, and a connection that
-//! stays.
+//! What do the nodes of all contenders have in common? TCP without delay or memory, and a connection that stays.
 
 use std::{sync::OnceLock, time::Duration};
 
 use anyhow::{Context, Result};
-use futures::StreamExt;
+use futures::{AsyncRead, AsyncWrite, StreamExt};
 use libp2p::{
-    Multiaddr, PeerId, Swarm, Transport as _,
-    core::{transport::MemoryTransport, upgrade::Version},
+    Multiaddr, PeerId, Swarm,
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, MemoryTransport},
+        upgrade::Version,
+    },
     identity::Keypair,
     multiaddr::Protocol,
     noise,
     swarm::{Config, NetworkBehaviour, SwarmEvent},
-    tcp, yamux,
+    tcp, tls, yamux,
 };
-use libp2p_http_proxy::Coalescing;
+use libp2p_http_proxy::{Coalescing, Tls};
 
-use crate::args::NodeArgs;
+use crate::args::{Connection, NodeArgs};
 
 /// How long a connection without streams stays: as long as any case takes.
 const STAY: Duration = Duration::from_secs(3600);
@@ -43,32 +46,51 @@ pub(crate) fn new<B: NetworkBehaviour>(
     transport: Transport,
     behaviour: impl FnOnce(&Keypair) -> B,
 ) -> Result<Swarm<B>> {
-    let args = NODE.get().copied().unwrap_or_default();
-    let mut muxer = yamux::Config::default();
-    if let Some(streams) = args.streams {
-        muxer.set_max_num_streams(streams);
-    }
     let key = Keypair::generate_ed25519();
-    let noise = noise::Config::new(&key)?;
-    let tcp = |noise| {
-        tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
-            .upgrade(Version::V1Lazy)
-            .authenticate(noise)
-    };
-    let memory = |noise| {
-        MemoryTransport::default()
-            .upgrade(Version::V1Lazy)
-            .authenticate(noise)
-    };
-    let transport = match (transport, args.coalesce) {
-        (Transport::Tcp, true) => tcp(noise).multiplex(Coalescing::new(muxer)).boxed(),
-        (Transport::Tcp, false) => tcp(noise).multiplex(muxer).boxed(),
-        (Transport::Memory, true) => memory(noise).multiplex(Coalescing::new(muxer)).boxed(),
-        (Transport::Memory, false) => memory(noise).multiplex(muxer).boxed(),
+    let tcp = tcp::Config::default().nodelay(true);
+    let transport = match transport {
+        Transport::Tcp => connections(tcp::tokio::Transport::new(tcp), &key)?,
+        Transport::Memory => connections(MemoryTransport::default(), &key)?,
     };
     let config = Config::with_tokio_executor().with_idle_connection_timeout(STAY);
     let id = key.public().to_peer_id();
     Ok(Swarm::new(transport, behaviour(&key), id, config))
+}
+
+/// Connections as they are to be in this process.
+fn connections<T, C>(transport: T, key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>>
+where
+    T: libp2p::Transport<Output = C, ListenerUpgrade: Send, Dial: Send, Error: Send + Sync>
+        + Send
+        + Unpin
+        + 'static,
+    C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let args = NODE.get().context("nothing is set for nodes")?;
+    let mut yamux = yamux::Config::default();
+    if let Some(streams) = args.streams {
+        yamux.set_max_num_streams(streams);
+    }
+    let coalescing = Coalescing::new(yamux.clone());
+    let upgrade = transport.upgrade(Version::V1Lazy);
+    Ok(match args.connection {
+        Connection::Libp2p => {
+            let encrypted = upgrade.authenticate(noise::Config::new(key)?);
+            encrypted.multiplex(yamux).boxed()
+        }
+        Connection::Libp2pTls => {
+            let encrypted = upgrade.authenticate(tls::Config::new(key)?);
+            encrypted.multiplex(yamux).boxed()
+        }
+        Connection::Coalescing => {
+            let encrypted = upgrade.authenticate(noise::Config::new(key)?);
+            encrypted.multiplex(coalescing).boxed()
+        }
+        Connection::Ours => {
+            let encrypted = upgrade.authenticate(Tls::new(key)?);
+            encrypted.multiplex(coalescing).boxed()
+        }
+    })
 }
 
 /// Opens a listener, and says where, with the peer id.

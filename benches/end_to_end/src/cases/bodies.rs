@@ -1,8 +1,9 @@
 //! How fast are large bodies, and how even are those that come bit by bit?
 
-use super::{Case, Row, Stand, Work, goal, goal_of, nothing_failed, rows};
+use super::{Case, Stand, Work, called, connected, goal, goal_of, nothing_failed, rows};
 use crate::{
     args::{
+        Connection,
         Contender::{Bare, Direct, Diy, Ours, Pool, Raw},
         Way,
     },
@@ -35,16 +36,23 @@ fn through_gateways() -> Vec<Case> {
             bytes: LARGE,
             at_once,
         };
+        let mut rows = rows(&[Direct, Raw, Diy, Pool, Ours], &work, &Stand::default());
+        rows.extend(connected(Connection::Libp2pTls, &[Raw, Pool], &work));
+        rows.extend(connected(Connection::Coalescing, &[Ours], &work));
+        rows.extend(connected(Connection::Ours, &[Raw, Pool], &work));
+        let others = [
+            "raw",
+            "raw, TLS as it is",
+            "diy",
+            "diy+pool",
+            "diy+pool, TLS as it is",
+        ];
         Case {
             name: format!("{name}-{at_once}"),
             title: format!("100 MiB {what}, {at_once} at once"),
-            rows: rows(&[Direct, Raw, Diy, Pool, Ours], &work, &Stand::default()),
+            rows,
             goals: vec![
-                goal(
-                    Metric::Speed,
-                    &["raw", "diy", "diy+pool"],
-                    Bound::AtLeast(1.25),
-                ),
+                goal(Metric::Speed, &others, Bound::AtLeast(1.25)),
                 nothing_failed(),
             ],
         }
@@ -56,7 +64,7 @@ fn through_gateways() -> Vec<Case> {
         case("up", "up", &up, 8),
     ];
     let mut framing = case("chunked", "down, chunked", &chunked, 1);
-    framing.rows.retain(|row| row.contender == Ours);
+    framing.rows.retain(|row| row.label == Ours.name());
     let mut plain = framing.rows.clone();
     for row in &mut plain {
         row.label = "ours, with a length".to_owned();
@@ -88,8 +96,24 @@ fn between_nodes(name: &str, way: Way, at_once: usize) -> Case {
         title: format!(
             "100 MiB {name} between two nodes without gateway and server, {at_once} at once"
         ),
-        rows: rows(&[Bare, Ours], &work, &Stand::default()),
-        goals: vec![goal(Metric::Speed, &["bare stream"], Bound::AtLeast(0.95))],
+        rows: rows(&[Bare, Ours], &work, &Stand::default())
+            .into_iter()
+            .chain(connected(Connection::Coalescing, &[Ours], &work))
+            .chain(connected(Connection::Ours, &[Bare], &work))
+            .collect(),
+        goals: vec![
+            goal_of(
+                "ours, noise",
+                Metric::Speed,
+                &["bare stream"],
+                Bound::AtLeast(0.95),
+            ),
+            goal(
+                Metric::Speed,
+                &["bare stream, our connections"],
+                Bound::AtLeast(0.95),
+            ),
+        ],
     }
 }
 
@@ -106,10 +130,7 @@ fn events() -> Case {
             &Work::Events { beside },
             &Stand::default(),
         );
-        rows.into_iter().map(move |row| Row {
-            label: format!("{}, {with}", row.label),
-            ..row
-        })
+        called(with, rows)
     });
     let beside = |with: &str, metric, bound| {
         goal_of(

@@ -1,8 +1,14 @@
 //! How many requests are answered, how soon, and at what cost?
 
-use super::{Case, Row, Stand, Work, at, goal, goal_of, keep, nothing_failed, reconnect, rows};
+use super::{
+    Case, Row, Stand, Work, at, called, connected, goal, goal_of, keep, nothing_failed, reconnect,
+    rows,
+};
 use crate::{
-    args::Contender::{self, Direct, Diy, Ours, OursEvents, OursTower, Pool, Raw},
+    args::{
+        Connection,
+        Contender::{self, Direct, Diy, Ours, OursEvents, OursTower, Pool, Raw},
+    },
     report::{Bound, Metric},
 };
 
@@ -20,33 +26,19 @@ pub(super) fn all() -> Vec<Case> {
 }
 
 fn keep_alive(clients: usize) -> Case {
+    let raw = ["raw", "raw, two threads"];
+    let pool = ["diy+pool", "diy+pool, two threads"];
     let goals = vec![
-        goal(
-            Metric::Rate,
-            &["raw", "raw, two threads"],
-            Bound::AtLeast(1.0),
-        ),
-        goal(
-            Metric::Rate,
-            &["diy+pool", "diy+pool, two threads"],
-            Bound::AtLeast(1.4),
-        ),
-        goal(
-            Metric::P99,
-            &["diy+pool", "diy+pool, two threads"],
-            Bound::AtMost(1.0),
-        ),
-        goal(
-            Metric::Cpu,
-            &["raw", "raw, two threads"],
-            Bound::AtMost(1.05),
-        ),
+        goal(Metric::Rate, &raw, Bound::AtLeast(1.0)),
+        goal(Metric::Rate, &pool, Bound::AtLeast(1.4)),
+        goal(Metric::P99, &pool, Bound::AtMost(1.0)),
+        goal(Metric::Cpu, &raw, Bound::AtMost(1.05)),
         nothing_failed(),
     ];
     let work = keep(clients);
     let mut rows = rows(&[Direct, Raw, Diy, Pool, Ours], &work, &Stand::default());
     rows.extend(two_threads(&work));
-    rows.extend(other_muxers(&work));
+    rows.extend(other_connections(&work));
     Case {
         name: format!("keep-{clients}"),
         title: format!("keep-alive, {clients} clients, 1 KiB"),
@@ -64,24 +56,11 @@ fn two_threads(work: &Work) -> impl Iterator<Item = Row> {
     called("two threads", rows(&[Raw, Pool, Ours], work, &stand))
 }
 
-/// What the multiplexer of this crate does: ours without it, and the others with it.
-fn other_muxers(work: &Work) -> impl Iterator<Item = Row> {
-    let muxer = |coalesce: bool, contenders: &[Contender], name| {
-        let stand = Stand {
-            coalesce: Some(coalesce),
-            ..Stand::default()
-        };
-        called(name, rows(contenders, work, &stand))
-    };
-    muxer(false, &[Ours], "yamux as it is").chain(muxer(true, &[Raw, Pool], "our multiplexer"))
-}
-
-/// Rows that differ from others in what `name` says.
-fn called(name: &'static str, rows: Vec<Row>) -> impl Iterator<Item = Row> {
-    rows.into_iter().map(move |row| Row {
-        label: format!("{}, {name}", row.label),
-        ..row
-    })
+/// What multiplexer and encryption of this crate do: ours without them, and the others with them.
+fn other_connections(work: &Work) -> impl Iterator<Item = Row> {
+    connected(Connection::Coalescing, &[Ours], work)
+        .chain(connected(Connection::Libp2p, &[Ours], work))
+        .chain(connected(Connection::Ours, &[Raw, Pool], work))
 }
 
 fn connect() -> Case {
