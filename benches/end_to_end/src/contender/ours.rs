@@ -10,10 +10,10 @@ use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use libp2p_http_proxy::{
     Body, Client, Config, Event, Forward, ForwardConfig, Gateway, GatewayConfig,
     HttpProxyBehaviour, InboundRequest, Payload, Request, Requests, Response, ServiceName,
-    tower::Serve,
+    tower,
 };
 use tokio::net::TcpListener;
-use tower::service_fn;
+use ::tower::service_fn;
 
 use super::service;
 use crate::{
@@ -120,9 +120,7 @@ pub(super) async fn tower() -> Result<Multiaddr> {
         let body = Full::new(Bytes::from_static(piece(0, SMALL)));
         Ok::<_, Infallible>(hyper::Response::new(body))
     });
-    // In tasks, as those of the other contenders.
-    let serve = Serve::new(app).with_spawn(|exchange| drop(tokio::spawn(exchange)));
-    tokio::spawn(serve.run(requests, pending()));
+    tokio::spawn(tower::serve(requests, app, pending()));
     Ok(address)
 }
 
