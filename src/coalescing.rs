@@ -80,7 +80,7 @@ impl<C, U: OutboundConnectionUpgrade<Coalesced<C>>> OutboundConnectionUpgrade<C>
 const CROWDED: u8 = 4;
 
 /// How often yamux has to find nothing more to do until no other frames are expected. A swarm asks it twice in each run of
-/// the connection's task.
+/// the connection's task, and so does [`Driven`](crate::Driven) in its own.
 const QUIET: u8 = 2;
 
 /// From how many bytes on a flush is not put off: three full frames of yamux. More would gain nothing, and a peer whose

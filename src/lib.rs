@@ -85,6 +85,7 @@ mod client;
 mod coalescing;
 mod config;
 mod destination;
+mod driven;
 mod error;
 mod event;
 mod exchanges;
@@ -140,6 +141,7 @@ pub use self::{
     coalescing::Coalescing,
     config::Config,
     destination::Destination,
+    driven::Driven,
     error::{ExchangeError, Wait},
     event::{Event, InboundFailure, OutboundFailure, ServiceTaken},
     ids::{InboundRequestId, OutboundRequestId},

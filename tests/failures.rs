@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, future::join_all};
 use libp2p_http_proxy::{
     Body, Config, Event, ExchangeError, HttpProxyBehaviour, InboundFailure, OutboundFailure,
-    Payload, Request, Responder, Response, Wait,
+    Payload, Request, Requests, Responder, Response, Upgraded, Wait,
     h1::{self, Length, Limits, ResponseHead},
 };
 use libp2p_identity::PeerId;
@@ -460,13 +460,60 @@ async fn a_running_exchange_keeps_its_connection_and_an_idle_stream_does_not() {
     let body = within(response.expect("a response").body.collect(100)).await;
     assert_eq!(body.expect("a body"), "late");
 
+    disconnected(&client, idle).await;
+}
+
+/// Waits until a node has no connection any more.
+async fn disconnected(node: &Node, idle: Duration) {
     // Polled, since nothing tells of the end of a connection that nobody uses.
     let ended = async {
-        while client.with(|swarm| swarm.connected_peers().count()).await > 0 {
+        while node.with(|swarm| swarm.connected_peers().count()).await > 0 {
             tokio::time::sleep(idle / 10).await;
         }
     };
     within(ended).await;
+}
+
+#[tokio::test]
+async fn a_tunnel_keeps_its_connection_until_it_is_dropped() {
+    let idle = Duration::from_millis(100);
+    for wire in [Wire::Tcp, Wire::Quic] {
+        let client = Node::start(wire, Config::default(), idle).await;
+        let server = Node::start(wire, Config::default(), idle).await;
+        client.knows(&server).await;
+        let mut requests = server.accept(&name("app")).await;
+        let (near, far) = tunnel(&client, &server, &mut requests).await;
+        // Several times as long as an idle connection lives.
+        tokio::time::sleep(5 * idle).await;
+        let count = client.with(|swarm| swarm.connected_peers().count()).await;
+        assert_eq!(count, 1, "over {wire:?}");
+        drop((near, far));
+        disconnected(&client, idle).await;
+        disconnected(&server, idle).await;
+    }
+}
+
+/// Both ends of a request that has become a tunnel.
+async fn tunnel(client: &Node, server: &Node, requests: &mut Requests) -> (Upgraded, Upgraded) {
+    let head = h1::RequestHead::new("GET", "/").expect("is a head");
+    let head = head.with_field("Host", "test").expect("is a field");
+    let asked = client
+        .client
+        .upgrade(server.peer, name("app"), head, "echo");
+    let granted = async {
+        let inbound = requests.next().await.expect("a request");
+        inbound
+            .responder
+            .upgrade("echo", &h1::Fields::new())
+            .await
+            .expect("switches")
+    };
+    let (switch, far) = within(async { tokio::join!(asked, granted) }).await;
+    let near = switch
+        .expect("a response")
+        .into_upgraded()
+        .expect("switches");
+    (near, far)
 }
 
 #[tokio::test]
@@ -506,24 +553,7 @@ async fn a_client_outlives_its_swarm() {
 async fn a_silent_tunnel_ends() {
     let (client, server) = pair(Config::default().with_tunnel_timeout(SHORT)).await;
     let mut requests = server.accept(&name("app")).await;
-    let head = h1::RequestHead::new("GET", "/").expect("is a head");
-    let head = head.with_field("Host", "test").expect("is a field");
-    let asked = client
-        .client
-        .upgrade(server.peer, name("app"), head, "echo");
-    let granted = async {
-        let inbound = requests.next().await.expect("a request");
-        inbound
-            .responder
-            .upgrade("echo", &h1::Fields::new())
-            .await
-            .expect("switches")
-    };
-    let (switch, _other_end) = within(async { tokio::join!(asked, granted) }).await;
-    let mut tunnel = switch
-        .expect("a response")
-        .into_upgraded()
-        .expect("switches");
+    let (mut tunnel, _other_end) = tunnel(&client, &server, &mut requests).await;
     let error = within(tunnel.read(&mut [0; 1]))
         .await
         .expect_err("nothing comes");

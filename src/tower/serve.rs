@@ -23,6 +23,7 @@ use tower_service::Service;
 
 use crate::{
     body::Body,
+    driven::Spawn,
     failure::Failure,
     inbound::{Inbound, InboundRequest},
     message::Response,
@@ -56,9 +57,6 @@ where
 {
     Serve::new(service).run(requests, shutdown).await;
 }
-
-/// How the tasks of exchanges are started.
-type Spawn = Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>;
 
 /// Answers the requests of a service by an application: any [`tower_service::Service`] of [`http::Request`]s, an axum
 /// `Router` as it is.

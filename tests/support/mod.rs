@@ -11,12 +11,12 @@ pub mod path;
 
 use std::{net::SocketAddr, time::Duration};
 
-use futures::StreamExt;
+use futures::{StreamExt, future::BoxFuture};
 use libp2p::{
     Multiaddr, PeerId, Swarm, SwarmBuilder, identity::Keypair, noise, swarm::SwarmEvent, tcp, yamux,
 };
 use libp2p_http_proxy::{
-    Client, Coalescing, Config, Event, HttpProxyBehaviour, Requests, ServiceName,
+    Client, Coalescing, Config, Driven, Event, HttpProxyBehaviour, Requests, ServiceName,
 };
 use libp2p_swarm_test::SwarmExt as _;
 use tokio::{
@@ -34,6 +34,10 @@ pub enum Wire {
     Memory,
     Tcp,
     Quic,
+}
+
+fn spawn(task: BoxFuture<'static, ()>) {
+    tokio::spawn(task);
 }
 
 type Command = Box<dyn FnOnce(&mut Swarm<HttpProxyBehaviour>) + Send>;
@@ -74,7 +78,7 @@ impl Node {
                     .with_tcp(
                         tcp::Config::default().nodelay(true),
                         noise::Config::new,
-                        || Coalescing::new(yamux::Config::default()),
+                        || Driven::new(Coalescing::new(yamux::Config::default()), spawn),
                     )
                     .expect("noise takes any key")
                     .with_quic()

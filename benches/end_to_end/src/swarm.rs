@@ -17,7 +17,7 @@ use libp2p::{
     swarm::{Config, NetworkBehaviour, SwarmEvent},
     tcp, tls, yamux,
 };
-use libp2p_http_proxy::{Coalescing, Tls};
+use libp2p_http_proxy::{Coalescing, Driven, Tls};
 
 use crate::args::{Connection, NodeArgs};
 
@@ -72,6 +72,7 @@ where
         yamux.set_max_num_streams(streams);
     }
     let coalescing = Coalescing::new(yamux.clone());
+    let coalescing = Driven::new(coalescing, |task| drop(tokio::spawn(task)));
     let upgrade = transport.upgrade(Version::V1Lazy);
     Ok(match args.connection {
         Connection::Libp2p => {

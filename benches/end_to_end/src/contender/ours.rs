@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, future::pending, net::SocketAddr};
 
+use ::tower::service_fn;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
@@ -9,11 +10,9 @@ use http_body_util::Full;
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use libp2p_http_proxy::{
     Body, Client, Config, Event, Forward, ForwardConfig, Gateway, GatewayConfig,
-    HttpProxyBehaviour, InboundRequest, Payload, Request, Requests, Response, ServiceName,
-    tower,
+    HttpProxyBehaviour, InboundRequest, Payload, Request, Requests, Response, ServiceName, tower,
 };
 use tokio::net::TcpListener;
-use ::tower::service_fn;
 
 use super::service;
 use crate::{

@@ -11,7 +11,7 @@ use libp2p::{
     pnet::{PnetConfig, PreSharedKey},
     relay, tcp, yamux,
 };
-use libp2p_http_proxy::{Coalescing, Tls};
+use libp2p_http_proxy::{Coalescing, Driven, Tls};
 
 use super::{behaviour::Behaviour, settings::Settings};
 
@@ -64,11 +64,11 @@ fn tcp_config() -> tcp::Config {
 /// 4 MiB, the most that bodies can then have waiting in memory beyond that. Other limits refuse streams long before.
 const STREAMS: usize = 4096 - 16;
 
-/// A gateway has many small exchanges at once on one connection.
-fn multiplexer() -> Coalescing<yamux::Config> {
+/// A gateway has many small exchanges at once on one connection, which the many protocols of this node need not hear of.
+fn multiplexer() -> Driven<Coalescing<yamux::Config>> {
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(STREAMS);
-    Coalescing::new(yamux)
+    Driven::new(Coalescing::new(yamux), |task| drop(tokio::spawn(task)))
 }
 
 fn behaviour(
