@@ -148,11 +148,13 @@ export async function many({ site, context }) {
 // What is sought is found, what has failed is told apart, and what moves can be stopped, by keyboard alone.
 export async function tools({ site, context }) {
   const page = await opened(context, site.gateway);
+  await page.waitForFunction(() => document.querySelectorAll('#list tbody tr').length === 500);
   await page.keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to the requests');
   await page.keyboard.press('Enter');
   await page.keyboard.press('Tab');
   await page.keyboard.type('/MISSING/');
+  await page.waitForFunction(() => /^[1-9]\d? of 500$/.test(document.querySelector('#requests-count').textContent));
   const visible = () => page.locator('#list tbody tr:visible').count();
   const missing = await visible();
   assert.ok(missing > 10 && missing < 100, `${missing}`);
