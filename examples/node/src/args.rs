@@ -5,7 +5,7 @@
     reason = "these texts are for a terminal, where brackets are brackets"
 )]
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
@@ -163,7 +163,7 @@ pub(crate) struct Common {
         default_value = "1",
         value_parser = threads
     )]
-    pub(crate) threads: NonZeroUsize,
+    pub(crate) threads: u16,
 }
 
 #[derive(Debug, Subcommand)]
@@ -264,18 +264,22 @@ fn http_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.parse::<u16>() {
-        Ok(seconds @ 0..=3600) if digits => Ok(Duration::from_secs(seconds.into())),
-        _ => Err("not a number of seconds from 0 to 3600".to_owned()),
-    }
+    number(text, 0..=3600, "seconds").map(|seconds| Duration::from_secs(seconds.into()))
 }
 
-fn threads(text: &str) -> Result<NonZeroUsize, String> {
+fn threads(text: &str) -> Result<u16, String> {
+    number(text, 1..=64, "threads")
+}
+
+/// So many of `what`, written as digits alone.
+fn number(text: &str, range: RangeInclusive<u16>, what: &str) -> Result<u16, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.parse::<NonZeroUsize>() {
-        Ok(count) if digits && count.get() <= 64 => Ok(count),
-        _ => Err("not a number of threads from 1 to 64".to_owned()),
+    match text.parse() {
+        Ok(number) if digits && range.contains(&number) => Ok(number),
+        _ => {
+            let (least, most) = range.into_inner();
+            Err(format!("not a number of {what} from {least} to {most}"))
+        }
     }
 }
 

@@ -55,12 +55,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// How many sockets that are ready a thread takes up at once. What it writes for them leaves together, and the next node
+/// begins with these while this one goes on with others: with 1,024, as is usual, one of both often has nothing to do, and a
+/// tenth to a fifth fewer requests are answered in a second.
+const EVENTS_AT_ONCE: usize = 8;
+
 fn run(args: Args) -> anyhow::Result<ExitCode> {
     raise_open_files();
-    let runtime = match args.common.threads.get() {
-        1 => Builder::new_current_thread().enable_all().build(),
+    let runtime = match args.common.threads {
+        1 => Builder::new_current_thread()
+            .max_io_events_per_tick(EVENTS_AT_ONCE)
+            .enable_all()
+            .build(),
         threads => Builder::new_multi_thread()
-            .worker_threads(threads)
+            .worker_threads(threads.into())
             .enable_all()
             .build(),
     };
