@@ -10,6 +10,8 @@ use std::{
     net::{TcpListener, UdpSocket},
     os::unix::{fs::PermissionsExt as _, net::UnixListener},
     path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU16, Ordering},
     thread,
 };
 
@@ -117,10 +119,16 @@ fn serve(server: &Server, more: &[&str]) -> Node {
     Node::start(&[&args, more].concat())
 }
 
-/// A port that was free a moment ago.
+/// A free port that stays so: the system, asked for any, gives out higher ones, and each of these is asked for once.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (process::id() % 10_000) as u16;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 #[test]
