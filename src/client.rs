@@ -152,9 +152,9 @@ impl Client {
                 let lent = self.acquire(&to, protocol, true).await?;
                 connected(false);
                 let sent = driver.send(&outgoing, lent, payload, half_close).await;
-                Ok(sent.map_err(|failed| failed.error)?)
+                sent.map_err(|failed| OutboundFailure::of(failed.error, protocol))
             }
-            _ => Err(failed.error.into()),
+            _ => Err(OutboundFailure::of(failed.error, protocol)),
         }
     }
 

@@ -128,3 +128,24 @@ impl From<ExchangeError> for io::Error {
         io::Error::new(kind, error)
     }
 }
+
+/// The peer has refused what it accepted before. It has understood nothing of what was sent.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("the peer does not offer the service any more")]
+pub(crate) struct Refused;
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        io::Error::new(io::ErrorKind::Unsupported, refused)
+    }
+}
+
+impl ExchangeError {
+    /// Whether the peer did not take the stream for the service.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let Self::Io(error) = self else {
+            return false;
+        };
+        error.get_ref().is_some_and(|error| error.is::<Refused>())
+    }
+}

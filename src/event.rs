@@ -135,6 +135,15 @@ pub enum OutboundFailure {
 }
 
 impl OutboundFailure {
+    /// What it means that an exchange with a service failed on its stream.
+    pub(crate) fn of(error: ExchangeError, protocol: &Protocol) -> Self {
+        if error.is_refusal() {
+            let protocol = protocol.clone();
+            return Self::UnsupportedProtocol { protocol };
+        }
+        Self::Exchange(error)
+    }
+
     /// Whether no address led to the peer, so that another one may.
     pub(crate) fn is_of_dial(&self) -> bool {
         matches!(

@@ -101,6 +101,7 @@ mod lookup;
 mod message;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod optimistic;
 mod outbound;
 mod outgoing;
 mod parking;
@@ -147,6 +148,7 @@ pub use self::{
     ids::{InboundRequestId, OutboundRequestId},
     inbound::InboundRequest,
     message::{Request, Response, Switch},
+    optimistic::Optimistic,
     payload::Payload,
     requests::Requests,
     responder::{BodyWriter, Responder},

@@ -74,10 +74,15 @@ impl RoundTrip {
             let silence = is_stream.then(|| hop.reader.config().tunnel_timeout());
             hop.reader.allow_silence(silence);
         }
-        // Where the peer took no more of the request and did not answer either, the former is what went wrong.
-        Poll::Ready(
-            head.map_err(|error| RoundTripError::Response(self.refused.take().unwrap_or(error))),
-        )
+        Poll::Ready(head.map_err(|error| RoundTripError::Response(self.what_went_wrong(error))))
+    }
+
+    /// Where the peer took no more of the request and did not answer either, the former is what went wrong, unless it says so.
+    fn what_went_wrong(&mut self, error: ExchangeError) -> ExchangeError {
+        match self.refused.take() {
+            Some(refused) if !error.is_refusal() => refused,
+            _ => error,
+        }
     }
 
     /// Sends what is left of the request. An error is one of its source.

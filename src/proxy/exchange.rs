@@ -49,6 +49,11 @@ pub(crate) trait Connect: Sync {
     /// What it means that the server ended the hop before it answered.
     fn terminated(&self, reason: String) -> Failure;
 
+    /// What it means that the hop failed before the server answered.
+    fn failed(&self, error: ExchangeError) -> Failure {
+        self.terminated(describe(&error))
+    }
+
     /// Whether a body of this many bytes cannot come through, and if so, what a relay in between carries at most.
     fn beyond_relay(&self, _: &Self::Seat, _: u64) -> Option<u64> {
         None
@@ -484,7 +489,7 @@ pub(super) fn response_failure(connect: &impl Connect, error: ExchangeError) -> 
         ExchangeError::ResponseBeyondRelay { length, limit } => {
             Failure::ResponseBeyondRelay { length, limit }
         }
-        error => connect.terminated(describe(&error)),
+        error => connect.failed(error),
     }
 }
 

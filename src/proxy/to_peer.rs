@@ -5,6 +5,7 @@ use libp2p_identity::PeerId;
 use crate::{
     client::Client,
     destination::Destination,
+    error::ExchangeError,
     event::OutboundFailure,
     failure::Failure,
     outbound::OutboundSeat,
@@ -37,6 +38,10 @@ impl Connect for ToPeer {
     fn terminated(&self, reason: String) -> Failure {
         let peer = self.peer();
         Failure::ConnectionTerminated { peer, reason }
+    }
+
+    fn failed(&self, error: ExchangeError) -> Failure {
+        self.failure(OutboundFailure::of(error, &self.protocol))
     }
 
     fn beyond_relay(&self, seat: &OutboundSeat, length: u64) -> Option<u64> {

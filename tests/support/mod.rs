@@ -16,7 +16,8 @@ use libp2p::{
     Multiaddr, PeerId, Swarm, SwarmBuilder, identity::Keypair, noise, swarm::SwarmEvent, tcp, yamux,
 };
 use libp2p_http_proxy::{
-    Client, Coalescing, Config, Driven, Event, HttpProxyBehaviour, Requests, ServiceName,
+    Client, Coalescing, Config, Driven, Event, HttpProxyBehaviour, Optimistic, Requests,
+    ServiceName,
 };
 use libp2p_swarm_test::SwarmExt as _;
 use tokio::{
@@ -78,7 +79,10 @@ impl Node {
                     .with_tcp(
                         tcp::Config::default().nodelay(true),
                         noise::Config::new,
-                        || Driven::new(Coalescing::new(yamux::Config::default()), spawn),
+                        || {
+                            let muxer = Coalescing::new(yamux::Config::default());
+                            Driven::new(Optimistic::new(muxer), spawn)
+                        },
                     )
                     .expect("noise takes any key")
                     .with_quic()

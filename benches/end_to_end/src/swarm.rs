@@ -17,7 +17,7 @@ use libp2p::{
     swarm::{Config, NetworkBehaviour, SwarmEvent},
     tcp, tls, yamux,
 };
-use libp2p_http_proxy::{Coalescing, Driven, Tls};
+use libp2p_http_proxy::{Coalescing, Driven, Optimistic, Tls};
 
 use crate::args::{Connection, NodeArgs};
 
@@ -71,8 +71,8 @@ where
     if let Some(streams) = args.streams {
         yamux.set_max_num_streams(streams);
     }
-    let coalescing = Coalescing::new(yamux.clone());
-    let coalescing = Driven::new(coalescing, |task| drop(tokio::spawn(task)));
+    let ours = Optimistic::new(Coalescing::new(yamux.clone()));
+    let ours = Driven::new(ours, |task| drop(tokio::spawn(task)));
     let upgrade = transport.upgrade(Version::V1Lazy);
     Ok(match args.connection {
         Connection::Libp2p => {
@@ -85,11 +85,11 @@ where
         }
         Connection::Coalescing => {
             let encrypted = upgrade.authenticate(noise::Config::new(key)?);
-            encrypted.multiplex(coalescing).boxed()
+            encrypted.multiplex(ours).boxed()
         }
         Connection::Ours => {
             let encrypted = upgrade.authenticate(Tls::new(key)?);
-            encrypted.multiplex(coalescing).boxed()
+            encrypted.multiplex(ours).boxed()
         }
     })
 }

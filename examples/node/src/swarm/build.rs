@@ -11,7 +11,7 @@ use libp2p::{
     pnet::{PnetConfig, PreSharedKey},
     relay, tcp, yamux,
 };
-use libp2p_http_proxy::{Coalescing, Driven, Tls};
+use libp2p_http_proxy::{Coalescing, Driven, Optimistic, Tls};
 
 use super::{behaviour::Behaviour, settings::Settings};
 
@@ -65,10 +65,11 @@ fn tcp_config() -> tcp::Config {
 const STREAMS: usize = 4096 - 16;
 
 /// A gateway has many small exchanges at once on one connection, which the many protocols of this node need not hear of.
-fn multiplexer() -> Driven<Coalescing<yamux::Config>> {
+fn multiplexer() -> Driven<Optimistic<Coalescing<yamux::Config>>> {
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(STREAMS);
-    Driven::new(Coalescing::new(yamux), |task| drop(tokio::spawn(task)))
+    let muxer = Optimistic::new(Coalescing::new(yamux));
+    Driven::new(muxer, |task| drop(tokio::spawn(task)))
 }
 
 fn behaviour(
