@@ -12,13 +12,14 @@ use std::{
 
 use futures::StreamExt as _;
 use libp2p::{
-    Multiaddr, SwarmBuilder, noise,
+    Multiaddr, PeerId, SwarmBuilder, noise,
     swarm::{SwarmEvent, dummy},
     tcp, tls, yamux,
 };
+use tokio::{io::AsyncReadExt as _, time::timeout};
 
 use self::support::process::{
-    Guarded, Node, Server, command, get, get_of, lines, logged, run, signal, text, wait,
+    Guarded, Node, PATIENCE, Server, command, get, get_of, lines, logged, run, signal, text, wait,
 };
 
 #[test]
@@ -291,6 +292,29 @@ async fn peers_come_by_tls_and_by_noise() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn tls_is_proposed_before_noise() {
+    const PROPOSED: &[u8] = b"\x13/multistream/1.0.0\n\x0b/tls/1.0.0\n";
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (peer, port) = (PeerId::random(), listener.local_addr().unwrap().port());
+    let address = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}");
+    let gateway = Node::start(&["gateway", "--listen", "127.0.0.1:0", "--peer", &address]);
+    let mut client = TcpStream::connect(gateway.http("gateway ")).unwrap();
+    write!(
+        client,
+        "GET /http/{peer}/app/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    )
+    .unwrap();
+    let proposal = async {
+        let (mut socket, _) = listener.accept().await?;
+        let mut proposal = [0; PROPOSED.len()];
+        socket.read_exact(&mut proposal).await?;
+        io::Result::Ok(proposal)
+    };
+    let proposal = timeout(PATIENCE, proposal).await.unwrap().unwrap();
+    assert_eq!(text(&proposal), text(PROPOSED));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Longer than anything here takes, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `p2p-http`. It is killed when a test fails.
 pub(crate) struct Node {
