@@ -83,8 +83,9 @@ macro_rules! settings {
 }
 
 settings! {
-    /// How long dialling a peer and negotiating a stream may take together, waiting for a free stream included.
-    /// Default: 10 s.
+    /// How long dialling a peer and negotiating a stream may take together, waiting for a free stream included; where
+    /// [`Optimistic`](crate::Optimistic) does not wait for the negotiation, that is part of
+    /// [`with_response_timeout`](Self::with_response_timeout). Default: 10 s.
     with_dial_timeout / dial_timeout: Duration;
 
     /// Whether the application is asked, by [`Event::AddressesWanted`](crate::Event::AddressesWanted), where a peer is
