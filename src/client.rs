@@ -167,18 +167,26 @@ impl Client {
         protocol: &Protocol,
         fresh: bool,
     ) -> Result<Lent, OutboundFailure> {
-        if !to.addresses().is_empty() {
+        let acquired = if to.addresses().is_empty() {
+            match self.shared.outbound.acquire(to.peer(), protocol, fresh)? {
+                // Here and not by the function, as each layer of futures copies what comes through it.
+                Acquired::Now(lent) => return Ok(lent),
+                later => later.granted().await,
+            }
+        } else {
             // On the heap, as few requests come with addresses and all would have to be as large as those.
-            return Box::pin(self.acquire_at(to, protocol, fresh)).await;
-        }
-        match self.shared.outbound.acquire(to.peer(), protocol, fresh)? {
-            // Here and not by the function, as each layer of futures copies what comes through it.
-            Acquired::Now(lent) => Ok(lent),
-            later => later.granted().await,
+            Box::pin(self.acquire_at(to, protocol, fresh)).await
+        };
+        match acquired {
+            // The stream that was dead has ended with its connection, before the swarm said so.
+            Err(OutboundFailure::ConnectionClosed) if fresh => {
+                Box::pin(self.acquire_at(to, protocol, fresh)).await
+            }
+            acquired => acquired,
         }
     }
 
-    /// As [`acquire`](Self::acquire), of a peer that may be at the addresses of its destination, too. Whichever way leads to
+    /// As [`acquire`](Self::acquire), once, of a peer that may be at the addresses of its destination, too. Whichever way leads to
     /// it first is taken, and the request fails if none does.
     async fn acquire_at(
         &self,

@@ -9,6 +9,7 @@ use std::{
     collections::VecDeque,
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker, ready},
@@ -133,6 +134,8 @@ struct State<M: StreamMuxer> {
     failed: Option<M::Error>,
     /// The task has ended, or is to end: the swarm runs the multiplexer itself.
     left: bool,
+    /// The swarm waits to open a stream.
+    opens: bool,
     swarm: Option<Waker>,
     task: Option<Waker>,
 }
@@ -148,6 +151,7 @@ where
             events: VecDeque::new(),
             failed: None,
             left: false,
+            opens: false,
             swarm: None,
             task: None,
         }));
@@ -157,7 +161,7 @@ where
 }
 
 fn lock<M: StreamMuxer>(state: &Mutex<State<M>>) -> MutexGuard<'_, State<M>> {
-    // A panic in the task leaves a multiplexer that can still be closed.
+    // A panic in the task leaves the multiplexer to the swarm, as it would be without the task.
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -192,6 +196,15 @@ impl<M: StreamMuxer> State<M> {
 impl<M: StreamMuxer + Unpin> State<M> {
     /// Moves what can be moved, until the multiplexer fails.
     fn drive(&mut self, cx: &mut Context<'_>) -> Poll<M::Error> {
+        let failed = self.poll_failed(cx);
+        if mem::take(&mut self.opens) {
+            // Whatever has moved may have made room. The multiplexer itself may count on it that whoever opens runs it, too.
+            self.wake_swarm();
+        }
+        failed
+    }
+
+    fn poll_failed(&mut self, cx: &mut Context<'_>) -> Poll<M::Error> {
         loop {
             while let Poll::Ready(came) = self.muxer.poll_inbound_unpin(cx) {
                 match came {
@@ -250,7 +263,11 @@ impl<M: StreamMuxer + Unpin> StreamMuxer for DrivenMuxer<M> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::Substream, Self::Error>> {
         let mut state = lock(&self.0);
-        let opened = ready!(state.muxer.poll_outbound_unpin(cx));
+        let Poll::Ready(opened) = state.muxer.poll_outbound_unpin(cx) else {
+            state.opens = true;
+            register(&mut state.swarm, cx);
+            return Poll::Pending;
+        };
         // It has a stream more to listen to.
         state.wake_task();
         Poll::Ready(opened)
@@ -445,6 +462,30 @@ mod tests {
         let mut opened = open(&mut far).await.expect("is opened");
         opened.write_all(b"to").await.expect("is written");
         take(&mut near).await.expect("comes");
+    }
+
+    /// yamux opens only so many streams before the first is acknowledged, and wakes nobody when one is reset instead.
+    #[tokio::test]
+    async fn the_swarm_learns_that_it_can_open_a_stream_again() {
+        let [(mut near, _), (mut far, _)] = ends().await;
+        let mut opened = Vec::new();
+        loop {
+            let next = poll_fn(|cx| near.poll_outbound_unpin(cx)).now_or_never();
+            let Some(stream) = next else { break };
+            let mut stream = stream.expect("is opened");
+            stream.write_all(b"to").await.expect("is written");
+            opened.push(stream);
+        }
+        assert!(opened.len() > 100);
+        let opens = tokio::spawn(async move { poll_fn(|cx| near.poll_outbound_unpin(cx)).await });
+        tokio::task::yield_now().await;
+        for _ in &opened {
+            drop(take(&mut far).await.expect("comes"));
+        }
+        within(opens)
+            .await
+            .expect("does not panic")
+            .expect("is opened");
     }
 
     /// Has more streams than anybody takes.

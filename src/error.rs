@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use libp2p_core::upgrade::NegotiationError;
 use thiserror::Error;
 
 use crate::h1;
@@ -146,6 +147,10 @@ impl ExchangeError {
         let Self::Io(error) = self else {
             return false;
         };
-        error.get_ref().is_some_and(|error| error.is::<Refused>())
+        error.get_ref().is_some_and(|error| {
+            let lazily = error.downcast_ref();
+            // A swarm whose negotiations are lazy says so itself.
+            error.is::<Refused>() || matches!(lazily, Some(NegotiationError::Failed))
+        })
     }
 }

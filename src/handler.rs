@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -27,6 +28,11 @@ use crate::{
 pub struct Handler {
     shared: Arc<Shared>,
     exchanges: Exchanges,
+    /// The streams that could not be opened, until the connection was asked once more. Where it is lost, its streams may
+    /// end before it says so, and an end looks as if the peer had refused the service.
+    failed: Vec<(Protocol, StreamUpgradeError<Infallible>)>,
+    /// Whether none has failed since the last poll.
+    settled: bool,
 }
 
 impl Handler {
@@ -35,6 +41,14 @@ impl Handler {
         Self {
             exchanges: Exchanges::new(Arc::clone(&shared), link),
             shared,
+            failed: Vec::new(),
+            settled: true,
+        }
+    }
+
+    fn on_streams_failed(&mut self) {
+        for (protocol, error) in mem::take(&mut self.failed) {
+            self.on_dial_upgrade_error(&protocol, error);
         }
     }
 
@@ -75,6 +89,13 @@ impl ConnectionHandler for Handler {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, Protocol, Report>> {
+        if !self.failed.is_empty() {
+            if mem::replace(&mut self.settled, true) {
+                self.on_streams_failed();
+            } else {
+                cx.waker().wake_by_ref();
+            }
+        }
         self.exchanges.poll(cx).map(|work| match work {
             Work::Report(report) => ConnectionHandlerEvent::NotifyBehaviour(report),
             Work::Open(protocol) => {
@@ -114,7 +135,8 @@ impl ConnectionHandler for Handler {
                 self.shared.outbound.opened(link, info, stream);
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => {
-                self.on_dial_upgrade_error(&info, error);
+                self.failed.push((info, error));
+                self.settled = false;
             }
             // Our inbound upgrade cannot fail, and which protocols the peer announces says nothing: a kubo node
             // announces none of its services.

@@ -124,13 +124,15 @@ impl Outbound {
         self.dialer.wake();
     }
 
-    /// Has the swarm dial a peer at the addresses of its destination, too. `None` if there is a connection to it.
+    /// Has the swarm dial a peer at the addresses of its destination, too. `None` if there is a connection to it, or no
+    /// such address.
     pub(crate) fn dial_at(
         &self,
         destination: &Destination,
     ) -> Result<Option<Attempted>, OutboundFailure> {
         let streams = self.find(destination.peer());
-        if streams.is_some_and(|streams| streams.is_connected()) {
+        let connected = streams.is_some_and(|streams| streams.is_connected());
+        if connected || destination.addresses().is_empty() {
             return Ok(None);
         }
         let attempted = self.dials().want_at(destination, &self.config)?;

@@ -48,6 +48,8 @@ struct Lane {
     waiting: VecDeque<Waiter>,
     /// The connections that were asked to open a stream.
     opening: Vec<ConnectionId>,
+    /// Whether the peer has accepted such a stream.
+    accepted: bool,
 }
 
 /// A stream between two exchanges.
@@ -259,6 +261,9 @@ impl Peer {
     /// A stream that a connection was asked for exists.
     pub(super) fn opened(&mut self, connection: ConnectionId, protocol: &Protocol) {
         if self.settle_opening(connection, protocol) {
+            if let Some(lane) = self.lanes.get_mut(protocol) {
+                lane.accepted = true;
+            }
             self.opened += 1;
             self.open += 1;
         }
@@ -267,6 +272,12 @@ impl Peer {
     /// A stream that a connection was asked for will not come.
     pub(super) fn open_failed(&mut self, connection: ConnectionId, protocol: &Protocol) {
         self.settle_opening(connection, protocol);
+    }
+
+    /// Whether the peer has accepted a stream of `protocol`, as far as that is remembered.
+    pub(super) fn has_accepted(&self, protocol: &Protocol) -> bool {
+        let lane = self.lanes.get(protocol);
+        lane.is_some_and(|lane| lane.accepted)
     }
 
     fn settle_opening(&mut self, connection: ConnectionId, protocol: &Protocol) -> bool {

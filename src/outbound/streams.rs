@@ -179,7 +179,10 @@ impl Streams {
     ) {
         let mut state = self.lock();
         state.peer.open_failed(connection, protocol);
-        let every = matches!(error(), OutboundFailure::UnsupportedProtocol { .. });
+        // A stream that the peer dropped, as it has too many, looks as one that it refused: where it has accepted the
+        // service before, each request gets an answer of its own.
+        let every = matches!(error(), OutboundFailure::UnsupportedProtocol { .. })
+            && !state.peer.has_accepted(protocol);
         let most = if every { usize::MAX } else { 1 };
         let failed = state.peer.take_waiting_for(protocol, most);
         state.peer.open_wanted(&self.config);

@@ -37,7 +37,7 @@ pub enum Wire {
     Quic,
 }
 
-fn spawn(task: BoxFuture<'static, ()>) {
+pub fn spawn(task: BoxFuture<'static, ()>) {
     tokio::spawn(task);
 }
 
@@ -109,7 +109,7 @@ impl Node {
         Self::run(swarm, address)
     }
 
-    fn run(mut swarm: Swarm<HttpProxyBehaviour>, address: Multiaddr) -> Self {
+    pub fn run(mut swarm: Swarm<HttpProxyBehaviour>, address: Multiaddr) -> Self {
         let (event_sender, events) = mpsc::unbounded_channel();
         let (commands, mut command_receiver) = mpsc::unbounded_channel::<Command>();
         let peer = *swarm.local_peer_id();
