@@ -273,3 +273,60 @@ impl Wake for Both {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use quickcheck::QuickCheck;
+
+    use super::*;
+
+    /// What a peer that has refused a proposal takes for the next ones: go-libp2p reads on.
+    pub(in crate::optimistic) fn proposals(mut data: &[u8]) -> Vec<&[u8]> {
+        let mut proposals = Vec::new();
+        while let Some((&length, rest)) = data.split_first()
+            && let Some((message, rest)) = rest.split_at_checked(length.into())
+            && let Some(proposal) = message.strip_suffix(b"\n")
+        {
+            proposals.push(proposal);
+            data = rest;
+        }
+        proposals
+    }
+
+    /// What leaves of `pieces` before the answer.
+    fn early(pieces: &[Vec<u8>]) -> Vec<u8> {
+        let (mut early, mut sent) = (Early::default(), Vec::new());
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            let leaves = early.may_leave(piece);
+            early.left(&piece[..leaves]);
+            sent.extend_from_slice(&piece[..leaves]);
+            if leaves < piece.len() {
+                assert_eq!(
+                    early.may_leave(&piece[leaves..]),
+                    0,
+                    "and stays where it is"
+                );
+                break;
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn nothing_that_leaves_early_is_a_proposal_and_no_more_is_held_back() {
+        fn property(pieces: Vec<Vec<usize>>) -> bool {
+            // Few bytes, so that many of them are lengths, and line ends.
+            let byte = |index: usize| b"\x01\x02\x03\n\n\na\x7f\x80\0"[index % 10];
+            let pieces: Vec<Vec<_>> = pieces
+                .into_iter()
+                .map(|piece| piece.into_iter().map(byte).collect())
+                .collect();
+            let (whole, sent) = (pieces.concat(), early(&pieces));
+            let next = whole.get(..=sent.len());
+            whole.starts_with(&sent)
+                && proposals(&sent).is_empty()
+                && next.is_none_or(|next| proposals(next).len() == 1 || matches!(next, [0 | 128..]))
+        }
+        QuickCheck::new().quickcheck(property as fn(Vec<Vec<usize>>) -> bool);
+    }
+}

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::{
         error::ExchangeError,
-        optimistic::negotiation::{HEADER, MOST_ACCEPTED},
+        optimistic::negotiation::{HEADER, MOST_ACCEPTED, tests::proposals},
     };
 
     const APP: &str = "/x/http/app";
@@ -289,19 +289,6 @@ mod tests {
         );
         let error = near.read(&mut [0; 8]).await.expect_err("has ended");
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-    }
-
-    /// What a peer that has refused a proposal takes for the next ones: go-libp2p reads on.
-    fn proposals(mut data: &[u8]) -> Vec<&[u8]> {
-        let mut proposals = Vec::new();
-        while let Some((&length, rest)) = data.split_first()
-            && let Some((message, rest)) = rest.split_at_checked(length.into())
-            && let Some(proposal) = message.strip_suffix(b"\n")
-        {
-            proposals.push(proposal);
-            data = rest;
-        }
-        proposals
     }
 
     /// A request that proposes another service in its body: `P` is 80, `H` 72, and a carriage return 13.
