@@ -1,6 +1,7 @@
 //! The outbound streams of all peers: idle ones for reuse, and the requests that wait for one.
 
 mod dials;
+mod lane;
 mod lanes;
 mod seat;
 mod streams;

@@ -3,13 +3,7 @@
 //! A peer has one *lane* for every protocol in use. The cap on streams is shared by all lanes; a stream that becomes
 //! free goes to the longest waiting request, even if that means to close it and open one for another protocol.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    mem,
-    sync::Arc,
-    task::{Context, Waker},
-    time::Instant,
-};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Instant};
 
 use libp2p_swarm::ConnectionId;
 
@@ -18,7 +12,10 @@ use crate::{
     h1::Client,
     hop::Hop,
     link::Link,
-    outbound::waiting::{Reply, Waiter},
+    outbound::{
+        lane::{Idle, Lane, is_silent},
+        waiting::{Reply, Waiter},
+    },
     service::Protocol,
     stats::Stats,
 };
@@ -41,27 +38,6 @@ pub(super) struct Peer {
     reused: u64,
 }
 
-/// The streams and waiting requests of one protocol.
-#[derive(Default)]
-struct Lane {
-    idle: Vec<Idle>,
-    waiting: VecDeque<Waiter>,
-    /// The connections that were asked to open a stream.
-    opening: Vec<ConnectionId>,
-    /// Whether the peer has accepted such a stream.
-    accepted: bool,
-}
-
-/// A stream between two exchanges.
-pub(super) struct Idle {
-    pub(super) hop: Hop<Client>,
-    /// When the stream was first seen to be idle. Not when it became so: the clock would be read for every exchange.
-    pub(super) since: Option<Instant>,
-    /// Tells which stream has been idle for longest.
-    order: u64,
-    link: Arc<Link>,
-}
-
 /// Nothing is left of a peer, and it must not be used again.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Forgotten;
@@ -76,25 +52,6 @@ pub(super) enum Next {
     Lend(Reply, Hop<Client>),
     Kept,
     Drop(Hop<Client>),
-}
-
-impl Lane {
-    fn lacks_streams(&self) -> bool {
-        self.waiting.len() > self.opening.len()
-    }
-
-    /// Drops the requests at the front that have been given up, and says how many.
-    fn drop_given_up(&mut self) -> usize {
-        let before = self.waiting.len();
-        while self.waiting.front().is_some_and(Waiter::is_given_up) {
-            self.waiting.pop_front();
-        }
-        before - self.waiting.len()
-    }
-
-    fn is_unused(&self) -> bool {
-        self.idle.is_empty() && self.waiting.is_empty() && self.opening.is_empty()
-    }
 }
 
 impl Peer {
@@ -476,24 +433,12 @@ impl Peer {
     }
 }
 
-impl Lane {
-    /// The ticket of the first request that no stream is being opened for.
-    fn next_ticket(&self) -> Option<u64> {
-        let waiter = self.waiting.get(self.opening.len())?;
-        Some(waiter.ticket)
-    }
-}
-
-/// Whether a stream between two exchanges is open and silent. Bytes that nobody asked for would be taken for the next
-/// response.
-fn is_silent(hop: &mut Hop<Client>) -> bool {
-    let mut cx = Context::from_waker(Waker::noop());
-    hop.reader.poll_idle_end(&mut cx).is_pending()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{
+        task::{Context, Waker},
+        time::Duration,
+    };
 
     use futures::{AsyncWriteExt, executor::block_on};
     use libp2p_identity::PeerId;
