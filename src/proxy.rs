@@ -1,7 +1,9 @@
 //! Passing HTTP on: the one function that moves an exchange between two hops, and the two proxies made of it.
 
 mod access;
+mod cause;
 mod clients;
+mod connect;
 mod connector;
 mod downstream;
 mod drain;

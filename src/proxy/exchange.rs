@@ -1,8 +1,7 @@
 //! The one function that moves an exchange from the hop it came over to the next, for gateway and forward alike.
 
 use std::{
-    future::{Future, poll_fn},
-    io,
+    future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -10,60 +9,22 @@ use std::{
 
 use crate::{
     answer::{answer, request_failure},
-    error::{ExchangeError, Wait},
+    error::{ExchangeError, describe},
     failure::{Failure, Page},
-    h1::{
-        self, Client, Fields, Framing, Length, RequestHead, ResponseHead, Sending, Server, Version,
-    },
+    h1::{Client, Fields, Framing, Length, RequestHead, ResponseHead, Sending, Server, Version},
     hop::{Hop, Pump, PumpError},
     lease::Seat,
     outgoing::may_retry,
     proxy::{
+        cause::{by_relay, check_request, cut_response, response_failure},
+        connect::{Connect, Upstream},
         record::Record,
-        tunnel::{Moved, tunnel},
+        tunnel,
     },
     rewrite::{Pseudonym, RequestRewrite, ResponseRewrite, Terms, allowed_trailers},
     round_trip::{RoundTrip, RoundTripError},
     tunnel::Upgraded,
 };
-
-/// A hop to the server, for one exchange.
-pub(crate) struct Upstream<S> {
-    pub(crate) hop: Hop<Client>,
-    pub(crate) seat: S,
-    /// Whether the hop has carried an exchange before: the server may be closing it at this moment.
-    pub(crate) reused: bool,
-}
-
-/// Where the hops to a server come from: streams to a peer, or sockets.
-pub(crate) trait Connect: Sync {
-    /// The place of such a hop.
-    type Seat: Seat<Client>;
-
-    /// A hop to the server. `fresh` asks for a new one, after a reused one turned out to be dead.
-    fn connect(
-        &self,
-        fresh: bool,
-    ) -> impl Future<Output = Result<Upstream<Self::Seat>, Failure>> + Send;
-
-    /// What it means that the server ended the hop before it answered.
-    fn terminated(&self, reason: String) -> Failure;
-
-    /// What it means that the hop failed before the server answered.
-    fn failed(&self, error: ExchangeError) -> Failure {
-        self.terminated(describe(&error))
-    }
-
-    /// Whether a body of this many bytes cannot come through, and if so, what a relay in between carries at most.
-    fn beyond_relay(&self, _: &Self::Seat, _: u64) -> Option<u64> {
-        None
-    }
-
-    /// Whether our direction ends behind every request.
-    fn half_close(&self) -> bool {
-        false
-    }
-}
 
 /// A request, and who answers for it.
 #[derive(Clone, Copy)]
@@ -128,7 +89,10 @@ pub(crate) async fn pass(
     let ended = match exchange(&mut client, passage, connect, record).await {
         Ok(Done::Answered) => return Some(client),
         Ok(Done::Switched(upstream)) => {
-            run_tunnel(client, *upstream, passage.tunnel_limit, record).await;
+            let config = Arc::clone(client.reader.config());
+            let near = Upgraded::new(client, Arc::clone(&config), Box::new(()));
+            let far = Upgraded::new(upstream.hop, config, Box::new(upstream.seat));
+            tunnel::run(near, far, passage.tunnel_limit, record).await;
             return None;
         }
         Err(ended) => ended,
@@ -253,37 +217,6 @@ async fn await_answer<C: Connect>(
                 send_head(&mut upstream.hop, passage, offered)?;
             }
         }
-    }
-}
-
-/// Refuses a request that the hop cannot carry.
-fn check_request<C: Connect>(
-    connect: &C,
-    upstream: &Upstream<C::Seat>,
-    head: &RequestHead,
-) -> Result<(), Failure> {
-    if let Length::Known(length) = head.declared_length()
-        && let Some(limit) = connect.beyond_relay(&upstream.seat, length)
-    {
-        return Err(Failure::RequestBeyondRelay { length, limit });
-    }
-    Ok(())
-}
-
-/// What ended at a hop through a relay with a limit, the relay has probably ended: peers seldom do.
-fn by_relay<C: Connect>(connect: &C, upstream: &Upstream<C::Seat>, failure: Failure) -> Failure {
-    let Some(limit) = connect.beyond_relay(&upstream.seat, u64::MAX) else {
-        return failure;
-    };
-    match failure {
-        Failure::ResponseIncomplete => Failure::CutByRelay { limit },
-        Failure::ConnectionTerminated { peer, reason } => Failure::ConnectionTerminated {
-            peer,
-            reason: format!(
-                "{reason}, after a way through a relay that carries {limit} bytes for one connection"
-            ),
-        },
-        failure => failure,
     }
 }
 
@@ -436,81 +369,4 @@ fn poll_both(
         // A response may be quiet for long, and nobody should be kept busy for a client that has gone.
         Poll::Pending => poll_gone(cx, client, trip).map(|error| Err(Ended::Client(error))),
     }
-}
-
-async fn run_tunnel(
-    client: Hop<Server>,
-    upstream: Upstream<impl Seat<Client>>,
-    limit: Option<Duration>,
-    record: &mut Record,
-) {
-    let config = Arc::clone(client.reader.config());
-    let near = Upgraded::new(client, Arc::clone(&config), Box::new(()));
-    let far = Upgraded::new(upstream.hop, config, Box::new(upstream.seat));
-    let mut moved = Moved::default();
-    if let Err(error) = limited(limit, tunnel(near, far, &mut moved)).await {
-        record.lost(error.to_string());
-    }
-    record.request_bytes = moved.there;
-    record.response_bytes = moved.back;
-}
-
-/// Gives a tunnel up after its time.
-pub(super) async fn limited<T>(
-    limit: Option<Duration>,
-    tunnel: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
-    let Some(limit) = limit else {
-        return tunnel.await;
-    };
-    let cut = |_| {
-        let seconds = limit.as_secs_f64();
-        let text = format!("cut after {seconds} s, the longest that a tunnel may live");
-        io::Error::new(io::ErrorKind::TimedOut, text)
-    };
-    tokio::time::timeout(limit, tunnel).await.map_err(cut)?
-}
-
-/// What the client is told about a hop to the server that failed before the response head.
-pub(super) fn response_failure(connect: &impl Connect, error: ExchangeError) -> Failure {
-    match error {
-        ExchangeError::Malformed(h1::Error::Truncated) => {
-            connect.terminated("in the middle of a response head".to_owned())
-        }
-        ExchangeError::Malformed(error) => Failure::InvalidResponse(error),
-        ExchangeError::Timeout {
-            wait: Wait::Body,
-            limit,
-        } => Failure::SendTimeout { limit },
-        ExchangeError::Timeout { limit, .. } => Failure::ResponseTimeout { limit },
-        ExchangeError::RequestBeyondRelay { length, limit } => {
-            Failure::RequestBeyondRelay { length, limit }
-        }
-        ExchangeError::ResponseBeyondRelay { length, limit } => {
-            Failure::ResponseBeyondRelay { length, limit }
-        }
-        error => connect.failed(error),
-    }
-}
-
-/// What became of a response whose body did not come to its end.
-fn cut_response(error: &ExchangeError) -> Failure {
-    tracing::debug!(error = error as &dyn std::error::Error, "response cut");
-    match error {
-        ExchangeError::Malformed(h1::Error::Truncated) => Failure::ResponseIncomplete,
-        ExchangeError::Malformed(error) => Failure::InvalidResponse(*error),
-        ExchangeError::Timeout { limit, .. } => Failure::ResponseTimeout { limit: *limit },
-        _ => Failure::ResponseIncomplete,
-    }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

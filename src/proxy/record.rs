@@ -5,11 +5,10 @@ use std::{fmt, sync::Arc, time::Instant};
 use tracing::Span;
 
 use crate::{
-    error::ExchangeError,
+    error::{ExchangeError, describe},
     failure::Failure,
     proxy::{
         access::{self, Subject},
-        exchange::describe,
         observer::{Exchange, Observer, Side, Stages},
     },
 };

@@ -5,11 +5,11 @@ use libp2p_identity::PeerId;
 use crate::{
     client::Client,
     destination::Destination,
-    error::ExchangeError,
+    error::{ExchangeError, describe},
     event::OutboundFailure,
     failure::Failure,
     outbound::OutboundSeat,
-    proxy::exchange::{Connect, Upstream, describe},
+    proxy::connect::{Connect, Upstream},
     service::Protocol,
 };
 

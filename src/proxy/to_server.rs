@@ -15,8 +15,8 @@ use crate::{
     hop::Hop,
     lease::Seat,
     proxy::{
+        connect::{Connect, Upstream},
         connector::Way,
-        exchange::{Connect, Upstream},
     },
 };
 

@@ -1,15 +1,16 @@
 //! Moves bytes in both directions between two streams that switched protocols.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures::AsyncWrite;
 
-use crate::{hop::Source, tunnel::Upgraded};
+use crate::{hop::Source, proxy::record::Record, tunnel::Upgraded};
 
 /// How often one direction moves on before the other, and the other work of the task, get their turn.
 const ROUNDS: usize = 16;
@@ -25,9 +26,40 @@ enum State {
 
 /// The bytes that a tunnel has moved so far.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Moved {
-    pub(crate) there: u64,
-    pub(crate) back: u64,
+struct Moved {
+    there: u64,
+    back: u64,
+}
+
+/// Runs a tunnel, for no longer than `limit`, and notes what became of it.
+pub(super) async fn run(
+    near: Upgraded,
+    far: Upgraded,
+    limit: Option<Duration>,
+    record: &mut Record,
+) {
+    let mut moved = Moved::default();
+    if let Err(error) = limited(limit, tunnel(near, far, &mut moved)).await {
+        record.lost(error.to_string());
+    }
+    record.request_bytes = moved.there;
+    record.response_bytes = moved.back;
+}
+
+/// Gives a tunnel up after its time.
+async fn limited<T>(
+    limit: Option<Duration>,
+    tunnel: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let Some(limit) = limit else {
+        return tunnel.await;
+    };
+    let cut = |_| {
+        let seconds = limit.as_secs_f64();
+        let text = format!("cut after {seconds} s, the longest that a tunnel may live");
+        io::Error::new(io::ErrorKind::TimedOut, text)
+    };
+    tokio::time::timeout(limit, tunnel).await.map_err(cut)?
 }
 
 /// Runs until both directions have ended, each closed behind its last byte. Counts the bytes that went from `near` to `far`,
@@ -36,11 +68,7 @@ pub(crate) struct Moved {
 /// # Errors
 ///
 /// One of the streams failed, or was silent for too long.
-pub(crate) async fn tunnel(
-    mut near: Upgraded,
-    mut far: Upgraded,
-    moved: &mut Moved,
-) -> io::Result<()> {
+async fn tunnel(mut near: Upgraded, mut far: Upgraded, moved: &mut Moved) -> io::Result<()> {
     let mut there = State::default();
     let mut back = State::default();
     poll_fn(|cx| {

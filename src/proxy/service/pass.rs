@@ -10,7 +10,7 @@ use super::{GatewayService, body::Log};
 use crate::{
     body::Body,
     config::Config,
-    error::ExchangeError,
+    error::{ExchangeError, describe},
     event::OutboundFailure,
     failure::Failure,
     h1::{Error, Length, RequestHead, ResponseHead, Server},
@@ -18,11 +18,7 @@ use crate::{
     message::{Request, Response, Switch},
     payload::Payload,
     proxy::{
-        exchange::{describe, limited, response_failure},
-        record::Record,
-        rules::GatewayRules,
-        to_peer::ToPeer,
-        tunnel::{Moved, tunnel},
+        cause::response_failure, record::Record, rules::GatewayRules, to_peer::ToPeer, tunnel,
     },
     rewrite::{HostPolicy, RequestRewrite, ResponseRewrite, Terms, client_text},
     tower::{BoxError, HyperTransport, convert},
@@ -221,11 +217,6 @@ impl Tunnel {
             }
         };
         let near = Upgraded::new(near, config, Box::new(()));
-        let mut moved = Moved::default();
-        if let Err(error) = limited(self.limit, tunnel(near, self.far, &mut moved)).await {
-            log.record.lost(error.to_string());
-        }
-        log.record.request_bytes = moved.there;
-        log.record.response_bytes = moved.back;
+        tunnel::run(near, self.far, self.limit, &mut log.record).await;
     }
 }
