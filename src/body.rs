@@ -250,7 +250,7 @@ impl<R: Role, S: Seat<R>> Source for Lent<R, S> {
             result?;
         }
         // The sender may be waiting for the word that its body is wanted.
-        ready!(self.lease.poll_continue(cx, reader.io()))?;
+        ready!(self.lease.poll_continue(cx, reader))?;
         reader.poll_body(cx)
     }
 

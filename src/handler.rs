@@ -5,6 +5,7 @@ use std::{
     mem,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::future::{Ready, ready};
@@ -23,6 +24,9 @@ use crate::{
     service::Protocol,
     shared::Shared,
 };
+
+/// What a swarm can count: it adds its timeouts to the time of day.
+const LONGEST: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 /// Owns the streams of one connection that are between two exchanges.
 pub struct Handler {
@@ -102,7 +106,7 @@ impl ConnectionHandler for Handler {
                 let upgrade = ReadyUpgrade::new(protocol.stream_protocol());
                 ConnectionHandlerEvent::OutboundSubstreamRequest {
                     protocol: SubstreamProtocol::new(upgrade, protocol)
-                        .with_timeout(self.shared.config.dial_timeout()),
+                        .with_timeout(self.shared.config.dial_timeout().min(LONGEST)),
                 }
             }
         })

@@ -41,7 +41,8 @@ impl<R: Role> Hop<R> {
 
     /// Whether another exchange may follow on this stream, and why not.
     pub(crate) fn reuse(&self) -> Result<(), CloseReason> {
-        h1::reuse(self.reader.decoder(), self.writer.encoder())
+        h1::reuse(self.reader.decoder(), self.writer.encoder())?;
+        self.writer.check_sent()
     }
 
     /// Makes ready for the next exchange. Only after [`reuse`](Self::reuse) allowed it.

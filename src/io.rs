@@ -1,5 +1,8 @@
 //! What a hop runs over: any byte stream, shared by the half that reads it and the half that writes it.
 
+#[cfg(test)]
+pub(crate) mod stub;
+
 use std::{
     io,
     pin::Pin,
@@ -22,6 +25,7 @@ impl Transport for libp2p_swarm::Stream {}
 ///
 /// A lock and not a split by halves: both owners may be polled by different tasks, every lock is held for one
 /// poll only, and a stream needs no more than this one allocation.
+#[derive(Clone)]
 pub(crate) struct Io(Arc<Mutex<dyn Transport>>);
 
 impl Io {

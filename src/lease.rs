@@ -1,16 +1,21 @@
 //! A stream that is lent out for one exchange, half by half, and finds its way home.
 
 use std::{
-    io,
+    io, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
+use bytes::{Buf, BytesMut};
+
 use crate::{
-    error::ExchangeError,
+    error::{ExchangeError, Wait},
     h1::Role,
     hop::{Hop, Reader, Writer},
     io::Io,
+    timer::Watchdog,
+    wake::{Side, Sides},
 };
 
 /// The place that a stream holds among the streams of its connection. Dropping it frees the place.
@@ -26,19 +31,22 @@ struct Parts<R: Role, S> {
     reader: Option<Box<Reader<R>>>,
     writer: Option<Box<Writer<R>>>,
     seat: Option<S>,
-    expectation: Expectation,
+    /// Whether the client waits for the word that its body is wanted (`Expect: 100-continue`, RFC 9110 section 10.1.1).
+    expects: bool,
+    interim: Interim,
     /// Whoever waits for the reading half to come back, to watch the peer by it.
     watcher: Option<Waker>,
 }
 
-/// Where a client that sent `Expect: 100-continue` stands (RFC 9110 section 10.1.1).
-enum Expectation {
-    /// It waits for nothing, or no longer.
-    None,
-    /// It waits for the word that its body is wanted.
-    Waiting,
-    /// That word is being written; so many bytes of it have been.
-    Answering(usize),
+/// Interim responses that leave before anything else is written. Either half of the stream may bring them on their way, and
+/// one half may be waited for in vain.
+#[derive(Default)]
+struct Interim {
+    unsent: BytesMut,
+    /// Whether some of it may not have left yet.
+    pending: bool,
+    watchdog: Watchdog,
+    waiting: Sides,
 }
 
 /// The word that a body is wanted.
@@ -52,16 +60,12 @@ impl<R: Role, S> Clone for Lease<R, S> {
 
 impl<R: Role, S: Seat<R>> Lease<R, S> {
     pub(crate) fn new(seat: S, expects_continue: bool) -> Self {
-        let expectation = if expects_continue {
-            Expectation::Waiting
-        } else {
-            Expectation::None
-        };
         Self(Arc::new(Mutex::new(Parts {
             reader: None,
             writer: None,
             seat: Some(seat),
-            expectation,
+            expects: expects_continue,
+            interim: Interim::default(),
             watcher: None,
         })))
     }
@@ -125,45 +129,146 @@ impl<R: Role, S: Seat<R>> Lease<R, S> {
         }
     }
 
-    /// Tells a waiting client to go on, because its body is wanted. Both halves may drive this, as the stream
-    /// takes the few bytes.
-    pub(crate) fn poll_continue(&self, cx: &mut Context<'_>, io: &Io) -> Poll<io::Result<()>> {
+    /// Tells a waiting client to go on, because its body is wanted.
+    pub(crate) fn poll_continue(
+        &self,
+        cx: &Context<'_>,
+        reader: &Reader<R>,
+    ) -> Poll<Result<(), ExchangeError>> {
         let mut parts = self.lock();
-        if matches!(parts.expectation, Expectation::Waiting) {
-            parts.expectation = Expectation::Answering(0);
+        if mem::take(&mut parts.expects) {
+            parts.interim.add(CONTINUE);
         }
-        poll_answer(&mut parts.expectation, cx, io)
+        let limit = reader.config().body_gap_timeout();
+        parts
+            .interim
+            .poll_sent(cx, Side::Reader, reader.io(), limit)
     }
 
-    /// Finishes the word that was begun, before anything else is written.
-    pub(crate) fn poll_settle(&self, cx: &mut Context<'_>, io: &Io) -> Poll<io::Result<()>> {
-        poll_answer(&mut self.lock().expectation, cx, io)
+    /// Sends an interim response with the next [`poll_settle`](Self::poll_settle).
+    pub(crate) fn add_interim(&self, head: &[u8]) {
+        self.lock().interim.add(head);
+    }
+
+    /// Finishes the interim responses that were begun, before anything else is written.
+    pub(crate) fn poll_settle(
+        &self,
+        cx: &Context<'_>,
+        writer: &Writer<R>,
+    ) -> Poll<Result<(), ExchangeError>> {
+        let limit = writer.config().body_gap_timeout();
+        let mut parts = self.lock();
+        parts
+            .interim
+            .poll_sent(cx, Side::Writer, writer.io(), limit)
     }
 
     /// A final response answers the expectation. Whether the client was still waiting: nobody can know then if it
     /// sends its body.
     pub(crate) fn end_expectation(&self) -> bool {
-        let mut parts = self.lock();
-        let waiting = matches!(parts.expectation, Expectation::Waiting);
-        if waiting {
-            parts.expectation = Expectation::None;
-        }
-        waiting
+        mem::take(&mut self.lock().expects)
     }
 }
 
-fn poll_answer(
-    expectation: &mut Expectation,
-    cx: &mut Context<'_>,
-    io: &Io,
-) -> Poll<io::Result<()>> {
-    let Expectation::Answering(written) = expectation else {
-        return Poll::Ready(Ok(()));
-    };
-    while *written < CONTINUE.len() {
-        *written += ready!(io.poll_write(cx, &CONTINUE[*written..]))?;
+impl Interim {
+    fn add(&mut self, head: &[u8]) {
+        self.unsent.extend_from_slice(head);
+        self.pending = true;
     }
-    ready!(io.poll_flush(cx))?;
-    *expectation = Expectation::None;
-    Poll::Ready(Ok(()))
+
+    fn poll_sent(
+        &mut self,
+        cx: &Context<'_>,
+        side: Side,
+        io: &Io,
+        limit: Duration,
+    ) -> Poll<Result<(), ExchangeError>> {
+        if !self.pending {
+            return Poll::Ready(Ok(()));
+        }
+        let waker = self.waiting.waker(cx, side);
+        let cx = &mut Context::from_waker(&waker);
+        if let Poll::Ready(sent) = self.poll_leave(cx, io) {
+            return Poll::Ready(sent.map_err(ExchangeError::Io));
+        }
+        ready!(self.watchdog.poll_expired(cx, limit));
+        let wait = Wait::Body;
+        Poll::Ready(Err(ExchangeError::Timeout { wait, limit }))
+    }
+
+    fn poll_leave(&mut self, cx: &mut Context<'_>, io: &Io) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let count = ready!(io.poll_write(cx, &self.unsent))?;
+            self.unsent.advance(count);
+            self.watchdog.progress();
+        }
+        ready!(io.poll_flush(cx))?;
+        self.pending = false;
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, executor::block_on};
+
+    use super::*;
+    use crate::{
+        arrival::await_request,
+        body::Body,
+        config::Config,
+        h1::Server,
+        io::stub::{Manner, Stub},
+    };
+
+    const LIMIT: Duration = Duration::from_millis(50);
+
+    struct Nowhere;
+
+    impl Seat<Server> for Nowhere {
+        fn returned(self, _: Hop<Server>) {}
+    }
+
+    /// A request whose client waits for the word that its body is wanted, and takes so many bytes.
+    fn asked(room: usize) -> (Stub, Lease<Server, Nowhere>, Hop<Server>) {
+        let head =
+            b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+        let stream = Stub::new(Manner {
+            input: head.to_vec(),
+            room,
+            ..Manner::default()
+        });
+        let config = Config::default().with_body_gap_timeout(LIMIT);
+        let mut hop = Hop::new(stream.clone(), &Arc::new(config));
+        let head = block_on(await_request(&mut hop)).expect("is read");
+        assert!(head.context().expect_continue);
+        (stream, Lease::new(Nowhere, true), hop)
+    }
+
+    #[test]
+    fn a_client_that_does_not_take_the_word_is_not_waited_for() {
+        let (_stream, lease, hop) = asked(3);
+        let mut body = Body::lend(hop.reader, lease.clone(), None);
+        let chunk = block_on(body.chunk());
+        assert!(
+            matches!(chunk, Err(ExchangeError::Timeout { .. })),
+            "{chunk:?}"
+        );
+        drop(hop.writer);
+    }
+
+    #[test]
+    fn interim_responses_of_both_halves_leave_one_after_the_other() {
+        let (stream, lease, hop) = asked(20);
+        let mut body = Body::lend(hop.reader, lease.clone(), None);
+        let hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
+        lease.add_interim(hints);
+        let cx = Context::from_waker(Waker::noop());
+        assert!(lease.poll_settle(&cx, &hop.writer).is_pending());
+        stream.manner().room = usize::MAX;
+        assert!(body.chunk().now_or_never().is_none(), "the body is to come");
+        assert!(lease.poll_settle(&cx, &hop.writer).is_ready());
+        assert_eq!(stream.manner().taken, [&hints[..], CONTINUE].concat());
+        assert!(!lease.end_expectation());
+    }
 }

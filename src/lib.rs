@@ -122,6 +122,7 @@ mod tls;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod tunnel;
+mod wake;
 
 #[cfg(feature = "tokio")]
 pub use self::browser::{AllowedOrigin, InvalidOrigin};

@@ -95,11 +95,15 @@ impl Link {
     /// Leaves work. After the connection has ended it is dropped, and with it the streams that it holds.
     pub(crate) fn leave(&self, put: impl FnOnce(&mut Inbox)) {
         let mut dropped = Inbox::default();
+        let mut inbox = self.inbox();
+        // Under the lock, as whoever closes it empties the inbox just once.
         if self.is_closed() {
+            drop(inbox);
             put(&mut dropped);
             return;
         }
-        put(&mut self.inbox());
+        put(&mut inbox);
+        drop(inbox);
         self.left.store(true, Ordering::Release);
         self.waker.wake();
     }
@@ -226,5 +230,41 @@ impl Seat<Server> for Box<InboundSeat> {
         }
         let link = Arc::clone(&self.link);
         link.leave(|inbox| inbox.returned.push(Returned { hop, seat: self }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn work_that_is_left_while_the_connection_ends_is_dropped() {
+        const ROUNDS: usize = 20_000;
+        let peer = PeerId::random();
+        let links: Vec<_> = (0..ROUNDS)
+            .map(|_| Link::new(peer, ConnectionId::new_unchecked(1), false))
+            .collect();
+        let (begin, end) = (Barrier::new(2), Barrier::new(2));
+        let mut kept = 0;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for link in &links {
+                    begin.wait();
+                    link.close();
+                    end.wait();
+                }
+            });
+            for link in &links {
+                let held = Arc::new(());
+                let job = Arc::clone(&held);
+                begin.wait();
+                link.leave(|inbox| inbox.jobs.push(Box::pin(async move { drop(job) })));
+                end.wait();
+                kept += Arc::strong_count(&held) - 1;
+            }
+        });
+        assert_eq!(kept, 0);
     }
 }

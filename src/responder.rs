@@ -9,6 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::BytesMut;
 use futures::AsyncWrite;
 
 use crate::{
@@ -158,12 +159,15 @@ impl Responder {
         if self.context.version == Version::Http10 {
             return Ok(());
         }
-        self.settle().await?;
-        let writer = self.half.writer();
-        writer.encode(|encoder, out| {
-            encoder.interim_with(head.into(), out, |fields| fields.put_all(head.fields()))
+        // Sent as what a reader of the body sends, so that the two cannot come into each other.
+        let mut interim = BytesMut::new();
+        self.half.writer().encode(|encoder, _| {
+            encoder.interim_with(head.into(), &mut interim, |fields| {
+                fields.put_all(head.fields())
+            })
         })?;
-        poll_fn(|cx| writer.poll_flush(cx)).await
+        self.half.lease.add_interim(&interim);
+        self.settle().await
     }
 
     /// Switches protocols: sends `101 Switching Protocols` with `protocol` as its `Upgrade` field and `fields`
@@ -230,7 +234,7 @@ impl Responder {
     async fn settle(&mut self) -> Result<(), ExchangeError> {
         let Half { writer, lease } = &mut self.half;
         if let Some(writer) = writer {
-            poll_fn(|cx| lease.poll_settle(cx, writer.io())).await?;
+            poll_fn(|cx| lease.poll_settle(cx, writer)).await?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ pub(crate) struct RoundTrip {
     /// The peer takes no more of the request. It may still have answered.
     refused: Option<ExchangeError>,
     half_close: bool,
+    closed: bool,
 }
 
 /// Why no response head came.
@@ -46,7 +47,8 @@ impl RoundTrip {
 
     /// Whether nothing more of the request will leave.
     pub(crate) fn is_over(&self) -> bool {
-        self.upload == Pump::Done || self.refused.is_some()
+        let is_sent = self.upload == Pump::Done && (self.closed || !self.half_close);
+        is_sent || self.refused.is_some()
     }
 
     /// Sends what is left of the request, and waits for the next head of its response, interim or final.
@@ -85,6 +87,12 @@ impl RoundTrip {
         }
     }
 
+    /// Sends no more of the request.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn give_up(&mut self, error: ExchangeError) {
+        self.refused = Some(error);
+    }
+
     /// Sends what is left of the request. An error is one of its source.
     pub(crate) fn poll_upload(
         &mut self,
@@ -99,6 +107,7 @@ impl RoundTrip {
         let mut sent = ready!(self.upload.poll(cx, source, writer, filter));
         if sent.is_ok() && self.half_close {
             sent = ready!(writer.poll_close(cx)).map_err(PumpError::Sink);
+            self.closed = true;
         }
         match sent {
             Ok(()) => {}
@@ -126,7 +135,81 @@ fn tells_events(head: &ResponseHead, framing: Framing) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{future::poll_fn, sync::Arc, task::Waker, time::Duration};
+
+    use futures::executor::block_on;
+
     use super::*;
+    use crate::{
+        config::Config,
+        h1::{Field, Length, RequestLine, Sending},
+        io::stub::{Manner, Stub},
+        payload::Payload,
+    };
+
+    /// A stream with a request that waits to be sent.
+    fn asked(stream: Stub, config: Config) -> Hop<Client> {
+        let mut hop = Hop::new(stream, &Arc::new(config));
+        let context = hop.writer.encode(|encoder, out| {
+            let line = RequestLine {
+                method: "GET",
+                target: "/",
+            };
+            let host = Field {
+                name: "Host",
+                value: b"test",
+            };
+            let sending = Sending {
+                length: Length::Absent,
+                ..Sending::default()
+            };
+            encoder.request(line, [host], sending, out)
+        });
+        let decoder = hop.reader.decoder_mut();
+        decoder.expect_response(context.expect("is a request"));
+        hop
+    }
+
+    #[test]
+    fn a_half_close_that_has_to_wait_is_not_forgotten() {
+        let stream = Stub::new(Manner {
+            room: usize::MAX,
+            slow_closes: 1,
+            ..Manner::default()
+        });
+        let mut hop = asked(stream.clone(), Config::default());
+        let mut trip = RoundTrip::new(true);
+        let mut source = Payload::empty().into_source();
+        let mut cx = Context::from_waker(Waker::noop());
+        for is_over in [false, true] {
+            let head = trip.poll_head(&mut cx, &mut source, &mut hop, Some);
+            assert!(head.is_pending());
+            assert_eq!((trip.is_over(), stream.manner().closed), (is_over, is_over));
+        }
+    }
+
+    #[test]
+    fn a_flush_that_never_ends_is_not_waited_for() {
+        let limit = Duration::from_millis(50);
+        let stream = Stub::new(Manner {
+            room: usize::MAX,
+            slow_flushes: usize::MAX,
+            ..Manner::default()
+        });
+        let config = Config::default()
+            .with_body_gap_timeout(limit)
+            .with_response_timeout(Some(limit));
+        let mut hop = asked(stream, config);
+        let mut trip = RoundTrip::new(false);
+        let mut source = Payload::empty().into_source();
+        let head = block_on(poll_fn(|cx| {
+            trip.poll_head(cx, &mut source, &mut hop, Some)
+        }));
+        assert!(matches!(
+            head,
+            Err(RoundTripError::Response(ExchangeError::Timeout { .. }))
+        ));
+    }
 
     #[test]
     fn streams_of_events() {

@@ -19,6 +19,9 @@ use crate::{
     service::{Protocol, ServiceName},
 };
 
+/// What a channel can count.
+const MOST_QUEUED: usize = usize::MAX >> 3;
+
 /// All services of the node. Read by every connection, changed at run time.
 pub(crate) struct Services {
     config: Arc<Config>,
@@ -110,6 +113,7 @@ impl Services {
     fn queue(&self) -> (Sink, mpsc::Receiver<Box<Inbound>>) {
         // The channel holds one more than its buffer for its only sender.
         let buffer = self.config.max_queued_requests().saturating_sub(1);
+        let buffer = buffer.min(MOST_QUEUED);
         let (sender, receiver) = mpsc::channel(buffer);
         let sink = Sink::Queue {
             sender: Mutex::new(sender),

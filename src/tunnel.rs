@@ -59,6 +59,12 @@ impl Upgraded {
         self.io.abort();
     }
 
+    /// How long it may carry nothing.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn timeout(&self) -> std::time::Duration {
+        self.config.tunnel_timeout()
+    }
+
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.unwritten.is_empty() {
             let count = ready!(self.io.poll_write(cx, &self.unwritten))?;

@@ -130,6 +130,34 @@ async fn a_close_delimited_response_ends_with_the_stream_and_not_with_a_reset() 
     }
 }
 
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn a_close_delimited_response_passes_a_gateway_that_ends_its_direction_before() {
+    use self::support::path::{Path, read_to_end};
+
+    let mut foreign = Foreign::start(Wire::Tcp).await;
+    let config = Config::default().with_half_close(name("app").into());
+    let near = Node::start(Wire::Tcp, config, Duration::from_secs(60)).await;
+    let (peer, address) = (foreign.peer, foreign.address.clone());
+    near.with(move |swarm| swarm.behaviour_mut().add_peer_address(peer, address))
+        .await;
+    let answered = foreign.answer(async move |mut stream| {
+        let end = stream.read(&mut [0; 1]).await;
+        assert_eq!(end.expect("ends in order"), 0);
+        let response = b"HTTP/1.1 200 OK\r\n\r\nhello";
+        stream.write_all(response).await.expect("is taken");
+        stream.close().await.expect("closes");
+    });
+    let (_none, servers) = tokio::sync::mpsc::channel(1);
+    let origin = Node::memory(Config::default()).await;
+    let path = Path::between(near, origin, servers, Default::default()).await;
+    let request = format!("GET /http/{peer}/app/ HTTP/1.1\nHost: localhost\nConnection: close\n\n");
+    let mut client = path.request(&request).await;
+    let answer = read_to_end(&mut client).await.expect("ends in order");
+    assert!(answer.ends_with("hello\r\n0\r\n\r\n"), "{answer}");
+    within(answered).await.expect("the peer did as told");
+}
+
 #[tokio::test]
 async fn a_complete_response_survives_the_reset_behind_it() {
     for wire in [Wire::Tcp, Wire::Quic] {

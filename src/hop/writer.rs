@@ -1,7 +1,7 @@
 //! The half of a hop that sends.
 
 use std::{
-    mem,
+    io, mem,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -12,7 +12,7 @@ use super::spare;
 use crate::{
     config::Config,
     error::{ExchangeError, Wait},
-    h1::{Encoder, Fields, Misuse, Role},
+    h1::{CloseReason, Encoder, Fields, Misuse, Role},
     io::Io,
     timer::Watchdog,
 };
@@ -62,6 +62,21 @@ impl<R: Role> Writer<R> {
             self.buffer = spare::take_write();
         }
         Ok(write(&mut self.encoder, &mut self.buffer)?)
+    }
+
+    /// Whether all that was encoded has left, and what it is a part of otherwise.
+    pub(crate) fn check_sent(&self) -> Result<(), CloseReason> {
+        if self.buffer.is_empty() {
+            Ok(())
+        } else if R::IS_SERVER {
+            Err(CloseReason::ResponseUnfinished)
+        } else {
+            Err(CloseReason::RequestUnfinished)
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     pub(crate) fn io(&self) -> &Io {
@@ -155,13 +170,15 @@ impl<R: Role> Writer<R> {
     /// Hands everything to the stream and flushes it.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ExchangeError>> {
         ready!(self.poll_drain(cx))?;
-        self.io.poll_flush(cx).map_err(ExchangeError::Io)
+        let flushed = self.io.poll_flush(cx);
+        self.watched(cx, flushed)
     }
 
     /// Flushes and ends our direction of the stream.
     pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ExchangeError>> {
         ready!(self.poll_drain(cx))?;
-        self.io.poll_close(cx).map_err(ExchangeError::Io)
+        let closed = self.io.poll_close(cx);
+        self.watched(cx, closed)
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ExchangeError>> {
@@ -187,28 +204,43 @@ impl<R: Role> Writer<R> {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<Result<usize, ExchangeError>> {
-        match self.io.poll_write(cx, data) {
-            Poll::Ready(result) => {
-                self.watchdog.progress();
-                self.begun = true;
-                Poll::Ready(result.map_err(ExchangeError::Io))
-            }
-            Poll::Pending => {
-                let limit = self.config.body_gap_timeout();
-                ready!(self.watchdog.poll_expired(cx, limit));
-                let wait = Wait::Body;
-                Poll::Ready(Err(ExchangeError::Timeout { wait, limit }))
-            }
+        let written = self.io.poll_write(cx, data);
+        self.begun |= written.is_ready();
+        self.watched(cx, written)
+    }
+
+    /// What became of something that the stream does, which may not wait for longer than the gaps of a body.
+    fn watched<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        done: Poll<io::Result<T>>,
+    ) -> Poll<Result<T, ExchangeError>> {
+        if let Poll::Ready(result) = done {
+            self.watchdog.progress();
+            return Poll::Ready(result.map_err(ExchangeError::Io));
         }
+        let limit = self.config.body_gap_timeout();
+        ready!(self.watchdog.poll_expired(cx, limit));
+        let wait = Wait::Body;
+        Poll::Ready(Err(ExchangeError::Timeout { wait, limit }))
     }
 
     /// Takes the half apart: the stream and the bytes that were not written yet.
-    pub(crate) fn into_parts(self) -> (Io, BytesMut) {
-        (self.io, self.buffer)
+    pub(crate) fn into_parts(mut self) -> (Io, BytesMut) {
+        (self.io.clone(), mem::take(&mut self.buffer))
     }
 
     /// See [`Transport::abort`](crate::io::Transport::abort).
     pub(crate) fn abort(&self) {
         self.io.abort();
+    }
+}
+
+impl<R: Role> Drop for Writer<R> {
+    /// A response that is given up half-way must not look complete, where its end is that of the connection.
+    fn drop(&mut self) {
+        if R::IS_SERVER && self.encoder.is_started() && !self.encoder.is_complete() {
+            self.abort();
+        }
     }
 }

@@ -10,12 +10,16 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Wake, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use futures::AsyncRead;
 
-use crate::{error::Refused, service::Protocol};
+use crate::{
+    error::Refused,
+    service::Protocol,
+    wake::{Side, Sides},
+};
 
 /// How many protocols are remembered for a connection; with others every stream waits for its negotiation.
 pub(super) const MOST_ACCEPTED: usize = 64;
@@ -56,7 +60,7 @@ pub(super) struct Negotiation {
     pub(super) stage: Stage,
     early: Early,
     /// Who waits for the answer, of the two sides.
-    waiting: [Option<Waker>; 2],
+    waiting: Sides,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,13 +71,6 @@ pub(super) enum Stage {
     /// The answer is taken for granted. So many bytes of it were read before they came.
     Assuming(usize),
     Refused,
-}
-
-/// Who waits for an answer that was taken for granted.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Side {
-    Reader,
-    Writer,
 }
 
 /// What begins each negotiation, with its length, as all messages of it.
@@ -90,7 +87,7 @@ impl Negotiation {
             answered: 0,
             stage: Stage::Proposing,
             early: Early::default(),
-            waiting: [None, None],
+            waiting: Sides::default(),
         }
     }
 
@@ -195,7 +192,7 @@ impl Negotiation {
         side: Side,
         stream: &mut S,
     ) -> Poll<io::Result<bool>> {
-        let waker = self.waker(cx, side);
+        let waker = self.waiting.waker(cx, side);
         let cx = &mut Context::from_waker(&waker);
         while !self.is_answered() {
             let mut answer = [0; HEADER.len() + 1 + LONGEST];
@@ -212,18 +209,6 @@ impl Negotiation {
             }
         }
         Poll::Ready(Ok(true))
-    }
-
-    /// Wakes this side, and the other one if it waits in another task: a stream keeps one waker for all that is read.
-    fn waker(&mut self, cx: &Context<'_>, side: Side) -> Waker {
-        self.waiting[side as usize] = Some(cx.waker().clone());
-        match &self.waiting {
-            [Some(reader), Some(writer)] if !reader.will_wake(writer) => {
-                let both = [reader.clone(), writer.clone()];
-                Waker::from(Arc::new(Both(both)))
-            }
-            _ => cx.waker().clone(),
-        }
     }
 }
 
@@ -261,16 +246,6 @@ impl Early {
     fn left(&mut self, data: &[u8]) {
         self.end = self.end.or(data.first().copied().map(usize::from));
         self.count += data.len();
-    }
-}
-
-struct Both([Waker; 2]);
-
-impl Wake for Both {
-    fn wake(self: Arc<Self>) {
-        for waker in &self.0 {
-            waker.wake_by_ref();
-        }
     }
 }
 

@@ -9,8 +9,8 @@ use std::{
 
 use futures::{AsyncRead, AsyncWrite};
 
-use super::negotiation::{Accepted, Negotiation, Side, Stage};
-use crate::error::Refused;
+use super::negotiation::{Accepted, Negotiation, Stage};
+use crate::{error::Refused, wake::Side};
 
 /// A stream of an [`Optimistic`](crate::Optimistic) multiplexer.
 #[derive(Debug)]

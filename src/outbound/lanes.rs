@@ -3,7 +3,15 @@
 //! A peer has one *lane* for every protocol in use. The cap on streams is shared by all lanes; a stream that becomes
 //! free goes to the longest waiting request, even if that means to close it and open one for another protocol.
 
-use std::{collections::BTreeMap, mem, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use libp2p_swarm::ConnectionId;
 
@@ -14,7 +22,7 @@ use crate::{
     link::Link,
     outbound::{
         lane::{Idle, Lane, is_silent},
-        waiting::{Reply, Waiter},
+        waiting::{self, Awaited, Reply, Waiter},
     },
     service::Protocol,
     stats::Stats,
@@ -31,6 +39,8 @@ pub(super) struct Peer {
     opening: usize,
     next_ticket: u64,
     waiting: usize,
+    /// How many of them nobody waits for any more, at most.
+    given_up: Arc<AtomicUsize>,
     dialing: bool,
     forgotten: bool,
     /// How often a stream was opened, and an idle one used.
@@ -63,9 +73,21 @@ impl Peer {
         self.links.is_empty() && self.open == 0 && self.waiting == 0 && !self.dialing
     }
 
-    /// Requests that wait for a stream.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting
+    /// Whether as many requests wait for a stream as may.
+    pub(super) fn is_crowded(&mut self, config: &Config) -> bool {
+        if self.waiting < config.max_waiting_requests() {
+            return false;
+        }
+        // All are looked at only where that makes room for so many that it costs each of them little.
+        if self.given_up.load(Ordering::Relaxed) > self.waiting / 8 {
+            self.given_up.store(0, Ordering::Relaxed);
+            for lane in self.lanes.values_mut() {
+                self.waiting -= lane.waiting.len();
+                lane.waiting.retain(|waiter| !waiter.is_given_up());
+                self.waiting += lane.waiting.len();
+            }
+        }
+        self.waiting >= config.max_waiting_requests()
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -144,11 +166,13 @@ impl Peer {
     }
 
     /// Queues a request.
-    pub(super) fn wait(&mut self, protocol: &Protocol, reply: Reply, due: Option<Instant>) {
+    pub(super) fn wait(&mut self, protocol: &Protocol, due: Option<Instant>) -> Awaited {
+        let (reply, awaited) = waiting::wait(&self.given_up);
         let ticket = self.take_ticket();
         self.waiting += 1;
         let lane = self.lanes.entry(protocol.clone()).or_default();
         lane.waiting.push_back(Waiter { ticket, due, reply });
+        awaited
     }
 
     fn take_ticket(&mut self) -> u64 {
@@ -445,12 +469,7 @@ mod tests {
 
     use super::*;
 
-    use crate::{
-        link::Inbox,
-        local,
-        outbound::waiting::{self, Awaited},
-        service::ServiceName,
-    };
+    use crate::{link::Inbox, local, service::ServiceName};
 
     fn protocol(name: &str) -> Protocol {
         name.parse::<ServiceName>().expect("is a name").into()
@@ -476,9 +495,7 @@ mod tests {
     }
 
     fn wait_until(peer: &mut Peer, protocol: &Protocol, due: Option<Instant>) -> Awaited {
-        let (reply, awaited) = waiting::wait();
-        peer.wait(protocol, reply, due);
-        awaited
+        peer.wait(protocol, due)
     }
 
     /// Offers a stream that was used before.

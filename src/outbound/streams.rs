@@ -19,7 +19,7 @@ use crate::{
         Acquired, Outbound,
         lanes::{Forgotten, Next, Peer},
         seat::Lent,
-        waiting::{self, Reply, refuse},
+        waiting::{Reply, refuse},
     },
     service::Protocol,
     stats::Stats,
@@ -97,12 +97,11 @@ impl Streams {
             let lent = Lent::new(self, &link, protocol.clone(), hop, true);
             return Ok(Ok(Acquired::Now(lent)));
         }
-        if peer.waiting() >= self.config.max_waiting_requests() {
+        if peer.is_crowded(&self.config) {
             return Ok(Err(OutboundFailure::TooManyWaiting));
         }
-        let (reply, awaited) = waiting::wait();
         let due = Instant::now().checked_add(self.config.dial_timeout());
-        peer.wait(protocol, reply, due);
+        let awaited = peer.wait(protocol, due);
         if peer.is_connected() {
             peer.open_wanted(&self.config);
         } else if peer.begin_dial()
@@ -236,7 +235,7 @@ impl Streams {
         let now = Instant::now();
         let mut state = self.lock();
         // Shorter than the peer's own patience, so that it seldom closes what we are about to use.
-        let patience = self.config.keep_alive() * 3 / 4;
+        let patience = self.config.keep_alive() / 4 * 3;
         let left = state.peer.sweep(connection, |idle| {
             if idle.since.is_some() {
                 idle.hop.sleep(); // it was idle the last time, too
@@ -448,6 +447,39 @@ mod tests {
         drop(first);
         stand.open();
         assert!(is_granted(&mut second));
+    }
+
+    #[test]
+    fn requests_that_were_given_up_make_room_for_others() {
+        let most = 16;
+        let config = Config::default().with_max_waiting_requests(most);
+        let stand = Stand {
+            outbound: Outbound::new(Arc::new(config)),
+            ..Stand::new(SHORT)
+        };
+        let mut waiting: Vec<_> = (0..most).map(|_| stand.wait()).collect();
+        let acquire = || {
+            let (peer, protocol) = (stand.link.peer, &stand.protocol);
+            stand.outbound.acquire(peer, protocol, false)
+        };
+        assert!(matches!(acquire(), Err(OutboundFailure::TooManyWaiting)));
+        waiting.truncate(most / 2);
+        for _ in 0..most / 2 {
+            waiting.push(stand.wait());
+        }
+        assert!(matches!(acquire(), Err(OutboundFailure::TooManyWaiting)));
+    }
+
+    #[test]
+    fn an_idle_stream_may_be_kept_for_as_long_as_can_be_said() {
+        let config = Config::default().with_keep_alive(Duration::MAX);
+        let stand = Stand {
+            outbound: Outbound::new(Arc::new(config)),
+            ..Stand::new(SHORT)
+        };
+        stand.outbound.connected(&stand.link);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(!stand.outbound.sweep(&stand.link, &mut cx));
     }
 
     #[test]

@@ -3,7 +3,11 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
@@ -34,12 +38,17 @@ impl Waiter {
 pub(super) type Reply = oneshot::Sender<Granted>;
 
 /// Resolves when it is the turn of a request, or when it has waited for too long. Dropping it gives up the wait.
-pub(crate) struct Awaited(oneshot::Receiver<Granted>);
+pub(crate) struct Awaited {
+    granted: oneshot::Receiver<Granted>,
+    /// How many have been given up, until the queue counts them itself. `None` once this one is over.
+    given_up: Option<Arc<AtomicUsize>>,
+}
 
 /// The two ends of a wait.
-pub(super) fn wait() -> (Reply, Awaited) {
-    let (reply, receiver) = oneshot::channel();
-    (reply, Awaited(receiver))
+pub(super) fn wait(given_up: &Arc<AtomicUsize>) -> (Reply, Awaited) {
+    let (reply, granted) = oneshot::channel();
+    let given_up = Some(Arc::clone(given_up));
+    (reply, Awaited { granted, given_up })
 }
 
 /// Fails a request.
@@ -52,18 +61,21 @@ impl Future for Awaited {
     type Output = Granted;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Granted> {
-        let granted = self.0.poll_unpin(cx);
+        let granted = ready!(self.granted.poll_unpin(cx));
+        self.given_up = None;
         // The queue is dropped only with everything else.
-        granted.map(|granted| granted.unwrap_or(Err(OutboundFailure::SwarmEnded)))
+        Poll::Ready(granted.unwrap_or(Err(OutboundFailure::SwarmEnded)))
     }
 }
 
 impl Drop for Awaited {
     fn drop(&mut self) {
         // Closed before it is looked into, so that nothing can come in between.
-        self.0.close();
-        if let Ok(Some(Ok(lent))) = self.0.try_recv() {
+        self.granted.close();
+        if let Ok(Some(Ok(lent))) = self.granted.try_recv() {
             lent.give_back();
+        } else if let Some(given_up) = &self.given_up {
+            given_up.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -158,13 +158,9 @@ async fn exchange<C: Connect>(
     let offered = context.upgrade.then(|| passage.rewrite.upgrade()).flatten();
     let mut trip = RoundTrip::new(connect.half_close());
     let mut upstream = connect.connect(false).await?;
-    check_request(connect, &upstream, passage.asked.head)?;
-    record.connected(upstream.reused);
-    send_head(&mut upstream.hop, passage, offered)?;
+    begin(&mut upstream, (passage, connect, offered), record)?;
     let way = (passage, connect, offered);
-    let answered = await_answer(client, way, &mut upstream, &mut trip, record).await;
-    record.request_bytes = upstream.hop.writer.body_bytes();
-    let head = answered?;
+    let (head, mut upstream) = await_answer(client, way, upstream, &mut trip, record).await?;
     if let Framing::Length(length) = upstream.hop.reader.decoder().framing()
         && let Some(limit) = connect.beyond_relay(&upstream.seat, length)
     {
@@ -187,18 +183,35 @@ async fn exchange<C: Connect>(
     Ok(Done::Answered)
 }
 
+/// Sends the head of a request on a hop that was just connected.
+fn begin<C: Connect>(
+    upstream: &mut Upstream<C::Seat>,
+    (passage, connect, offered): (&Passage<'_>, &C, Option<&[u8]>),
+    record: &mut Record,
+) -> Result<(), Failure> {
+    if connect.half_close() {
+        upstream.hop.reader.half_closed();
+    }
+    check_request(connect, upstream, passage.asked.head)?;
+    record.connected(upstream.reused);
+    send_head(&mut upstream.hop, passage, offered)
+}
+
 /// Waits for the head of the final response, and tries a reused hop that turns out to be dead once more.
 async fn await_answer<C: Connect>(
     client: &mut Hop<Server>,
-    (passage, connect, offered): (&Passage<'_>, &C, Option<&[u8]>),
-    upstream: &mut Upstream<C::Seat>,
+    way: (&Passage<'_>, &C, Option<&[u8]>),
+    mut upstream: Upstream<C::Seat>,
     trip: &mut RoundTrip,
     record: &mut Record,
-) -> Result<ResponseHead, Ended> {
+) -> Result<(ResponseHead, Upstream<C::Seat>), Ended> {
+    let (passage, connect, _) = way;
     loop {
-        match await_head(client, &mut upstream.hop, trip).await {
+        let answered = await_head(client, &mut upstream.hop, trip).await;
+        record.request_bytes = upstream.hop.writer.body_bytes();
+        match answered {
             Ok(head) if head.is_interim() => pass_interim(client, passage, &head).await?,
-            Ok(head) => return Ok(head),
+            Ok(head) => return Ok((head, upstream)),
             Err(RoundTripError::Request(error)) => return Err(Ended::Client(error)),
             Err(RoundTripError::Response(error)) => {
                 // Body bytes that were moved on are gone, so only a request without any can be sent again.
@@ -206,15 +219,15 @@ async fn await_answer<C: Connect>(
                 let again = whole && may_retry(&upstream.hop, passage.asked.head.method());
                 if !(upstream.reused && again) {
                     let failure = response_failure(connect, error);
-                    return Err(by_relay(connect, upstream, failure).into());
+                    return Err(by_relay(connect, &upstream, failure).into());
                 }
                 tracing::debug!(error = &error as &dyn std::error::Error, "sending again");
                 *trip = RoundTrip::new(connect.half_close());
-                *upstream = connect.connect(true).await?;
-                check_request(connect, upstream, passage.asked.head)?;
+                // Before another one is waited for, which may need its place.
+                drop(upstream);
+                upstream = connect.connect(true).await?;
                 upstream.reused = false;
-                record.connected(false);
-                send_head(&mut upstream.hop, passage, offered)?;
+                begin(&mut upstream, way, record)?;
             }
         }
     }
@@ -340,7 +353,7 @@ async fn pass_response(
     let written = client.writer.encode(|encoder, out| {
         let sending = Sending {
             length,
-            close: !trip.is_over(),
+            close: !(trip.is_over() && client.reader.decoder().is_complete()),
             ..Sending::default()
         };
         rewrite.encode(&context, sending, encoder, out)
@@ -358,8 +371,11 @@ fn poll_both(
     download: &mut Pump,
 ) -> Poll<Result<(), Ended>> {
     let upload = trip.poll_upload(cx, &mut *client.reader, &mut server.writer, trailers);
-    if let Poll::Ready(Err(error)) = upload {
-        return Poll::Ready(Err(Ended::Client(error)));
+    match upload {
+        // The response has begun, and says that it is the last where the request has not come whole.
+        Poll::Ready(Err(error @ ExchangeError::Timeout { .. })) => trip.give_up(error),
+        Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::Client(error))),
+        _ => {}
     }
     match download.poll(cx, &mut *server.reader, &mut client.writer, trailers) {
         Poll::Ready(moved) => Poll::Ready(moved.map_err(|error| match error {

@@ -10,7 +10,13 @@ use std::{
 
 use futures::AsyncWrite;
 
-use crate::{hop::Source, proxy::record::Record, tunnel::Upgraded};
+use crate::{
+    error::{ExchangeError, Wait},
+    hop::Source,
+    proxy::record::Record,
+    timer::Watchdog,
+    tunnel::Upgraded,
+};
 
 /// How often one direction moves on before the other, and the other work of the task, get their turn.
 const ROUNDS: usize = 16;
@@ -22,6 +28,31 @@ enum State {
     Moving,
     Closing,
     Done,
+}
+
+/// How long one end may take nothing while nothing else moves. That nothing comes, the ends see themselves.
+struct Patience {
+    limit: Duration,
+    watchdog: Watchdog,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            watchdog: Watchdog::default(),
+        }
+    }
+
+    fn poll<T>(&mut self, cx: &mut Context<'_>, taken: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if taken.is_ready() {
+            self.watchdog.progress();
+            return taken;
+        }
+        ready!(self.watchdog.poll_expired(cx, self.limit));
+        let (wait, limit) = (Wait::Tunnel, self.limit);
+        Poll::Ready(Err(ExchangeError::Timeout { wait, limit }.into()))
+    }
 }
 
 /// The bytes that a tunnel has moved so far.
@@ -71,9 +102,10 @@ async fn limited<T>(
 async fn tunnel(mut near: Upgraded, mut far: Upgraded, moved: &mut Moved) -> io::Result<()> {
     let mut there = State::default();
     let mut back = State::default();
+    let mut patience = Patience::new(near.timeout());
     poll_fn(|cx| {
-        let one = there.poll(cx, &mut near, &mut far, &mut moved.there)?;
-        let other = back.poll(cx, &mut far, &mut near, &mut moved.back)?;
+        let one = there.poll(cx, &mut near, &mut far, (&mut moved.there, &mut patience))?;
+        let other = back.poll(cx, &mut far, &mut near, (&mut moved.back, &mut patience))?;
         match (one, other) {
             (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok(())),
             _ => Poll::Pending,
@@ -88,18 +120,20 @@ impl State {
         cx: &mut Context<'_>,
         from: &mut Upgraded,
         to: &mut Upgraded,
-        moved: &mut u64,
+        (moved, patience): (&mut u64, &mut Patience),
     ) -> Poll<io::Result<()>> {
         for _ in 0..ROUNDS {
             match self {
                 Self::Done => return Poll::Ready(Ok(())),
                 Self::Closing => {
-                    ready!(Pin::new(&mut *to).poll_close(cx))?;
+                    let closed = Pin::new(&mut *to).poll_close(cx);
+                    ready!(patience.poll(cx, closed))?;
                     *self = Self::Done;
                 }
                 Self::Moving => match from.poll_fill(cx)? {
                     Poll::Ready(true) => {
-                        let count = ready!(Pin::new(&mut *to).poll_write(cx, from.data()))?;
+                        let written = Pin::new(&mut *to).poll_write(cx, from.data());
+                        let count = ready!(patience.poll(cx, written))?;
                         from.consume(count);
                         *moved += count as u64;
                     }
@@ -114,5 +148,52 @@ impl State {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        config::Config,
+        h1::Server,
+        hop::Hop,
+        io::stub::{Manner, Stub},
+    };
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    fn end(manner: Manner) -> Upgraded {
+        let config = Arc::new(Config::default().with_tunnel_timeout(SHORT));
+        let hop = Hop::<Server>::new(Stub::new(manner), &config);
+        Upgraded::new(hop, config, Box::new(()))
+    }
+
+    async fn cut(near: Manner, far: Manner) -> io::ErrorKind {
+        let mut moved = Moved::default();
+        let tunnel = tunnel(end(near), end(far), &mut moved);
+        let ended = tokio::time::timeout(100 * SHORT, tunnel).await;
+        let error = ended.expect("has a limit").expect_err("does not end well");
+        error.kind()
+    }
+
+    #[tokio::test]
+    async fn an_end_that_takes_nothing_is_not_waited_for_where_the_other_direction_is_over() {
+        let ended = || Manner {
+            ends: true,
+            ..Manner::default()
+        };
+        let speaks = Manner {
+            input: b"more".to_vec(),
+            ..Manner::default()
+        };
+        assert_eq!(cut(speaks, ended()).await, io::ErrorKind::TimedOut);
+        let never_closes = Manner {
+            slow_closes: usize::MAX,
+            ..ended()
+        };
+        assert_eq!(cut(ended(), never_closes).await, io::ErrorKind::TimedOut);
     }
 }
