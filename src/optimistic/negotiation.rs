@@ -2,8 +2,9 @@
 //!
 //! Whoever refuses a proposal may wait for another one, and reads what follows as such: a message of multistream-select, a byte with its
 //! length first and a line end last. A request begins with a letter, which is a length, too. So what follows may leave before the
-//! answer as far as no message can be complete. One that does not end in a line end is none, and ends the stream of whoever
-//! reads it; it is by chance that a request has a line end at just that place, and then it waits for the answer.
+//! answer as far as it can be no proposal. What does not end in a line end is no message, and ends the stream of whoever reads it. The
+//! first one that does is the rest of a request line, perhaps with fields behind it: no protocol is called so. A second one is not
+//! completed; it is by chance that a request has line ends at both places, and then it waits for the answer.
 
 use std::{
     collections::BTreeSet,
@@ -86,7 +87,7 @@ impl Negotiation {
             proposal: Vec::new(),
             answered: 0,
             stage: Stage::Proposing,
-            early: Early::default(),
+            early: Early::Length { first: true },
             waiting: Sides::default(),
         }
     }
@@ -104,7 +105,8 @@ impl Negotiation {
         match self.stage {
             Stage::Proposing => {}
             Stage::Assuming(_) => {
-                self.early.left(data);
+                // What may leave was asked before.
+                let _ = self.early.pass(data);
                 return true;
             }
             Stage::Awaiting | Stage::Refused => return true,
@@ -221,31 +223,67 @@ enum Proposed {
     Other,
 }
 
-/// What has left behind a proposal before it was answered.
-#[derive(Debug, Default)]
-struct Early {
-    count: usize,
-    /// Where a message would end that begins with these bytes.
-    end: Option<usize>,
+/// What has left behind a proposal before it was answered, as a peer reads it that waits for another one.
+#[derive(Clone, Copy, Debug)]
+enum Early {
+    /// The next byte is the length of a message.
+    Length { first: bool },
+    /// So many bytes of a message are to come. Whether it is none that any peer knows, as soon as its first byte is there.
+    Message {
+        left: usize,
+        first: bool,
+        harmless: Option<bool>,
+    },
+    /// No message, and none after it.
+    Broken,
 }
 
 impl Early {
-    fn may_leave(&self, data: &[u8]) -> usize {
-        let end = match (self.end, data.first()) {
-            (Some(end), _) => end,
-            (None, Some(&length @ 1..=127)) => length.into(),
-            // Nothing, or more than one byte of length: nothing that begins a request.
-            (None, _) => return 0,
-        };
-        match end.checked_sub(self.count) {
-            Some(end) if data.get(end) == Some(&b'\n') => end,
-            _ => data.len(),
-        }
+    fn may_leave(mut self, data: &[u8]) -> usize {
+        self.pass(data).err().unwrap_or(data.len())
     }
 
-    fn left(&mut self, data: &[u8]) {
-        self.end = self.end.or(data.first().copied().map(usize::from));
-        self.count += data.len();
+    /// Goes on behind `data`, or says which byte of it must not leave.
+    fn pass(&mut self, data: &[u8]) -> Result<(), usize> {
+        let mut at = 0;
+        while let Some(&byte) = data.get(at) {
+            match *self {
+                Self::Broken => break,
+                Self::Length { first } => {
+                    // Nothing, or more than one byte of length: nothing that begins a request.
+                    let (1..=127) = byte else { return Err(at) };
+                    *self = Self::Message {
+                        left: byte.into(),
+                        first,
+                        harmless: None,
+                    };
+                    at += 1;
+                }
+                Self::Message {
+                    left,
+                    first,
+                    harmless,
+                } => {
+                    let harmless = harmless.unwrap_or(first && byte != b'/');
+                    let last = at + left - 1;
+                    match data.get(last) {
+                        None => {
+                            *self = Self::Message {
+                                left: left - (data.len() - at),
+                                first,
+                                harmless: Some(harmless),
+                            };
+                            break;
+                        }
+                        Some(b'\n') if !harmless => return Err(last),
+                        Some(b'\n') => *self = Self::Length { first: false },
+                        Some(_) => *self = Self::Broken,
+                    }
+                    at = last + 1;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -268,12 +306,21 @@ pub(super) mod tests {
         proposals
     }
 
+    /// Whether any of them can be one that is offered: not the rest of a request line.
+    fn can_be_known(data: &[u8]) -> bool {
+        let proposals = proposals(data);
+        let first = proposals
+            .first()
+            .is_some_and(|first| first.starts_with(b"/"));
+        first || proposals.len() > 1
+    }
+
     /// What leaves of `pieces` before the answer.
     fn early(pieces: &[Vec<u8>]) -> Vec<u8> {
-        let (mut early, mut sent) = (Early::default(), Vec::new());
+        let (mut early, mut sent) = (Early::Length { first: true }, Vec::new());
         for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
             let leaves = early.may_leave(piece);
-            early.left(&piece[..leaves]);
+            early.pass(&piece[..leaves]).expect("may leave");
             sent.extend_from_slice(&piece[..leaves]);
             if leaves < piece.len() {
                 assert_eq!(
@@ -291,7 +338,7 @@ pub(super) mod tests {
     fn nothing_that_leaves_early_is_a_proposal_and_no_more_is_held_back() {
         fn property(pieces: Vec<Vec<usize>>) -> bool {
             // Few bytes, so that many of them are lengths, and line ends.
-            let byte = |index: usize| b"\x01\x02\x03\n\n\na\x7f\x80\0"[index % 10];
+            let byte = |index: usize| b"\x01\x02\x03\n\n\n/\x7f\x80\0"[index % 10];
             let pieces: Vec<Vec<_>> = pieces
                 .into_iter()
                 .map(|piece| piece.into_iter().map(byte).collect())
@@ -299,8 +346,8 @@ pub(super) mod tests {
             let (whole, sent) = (pieces.concat(), early(&pieces));
             let next = whole.get(..=sent.len());
             whole.starts_with(&sent)
-                && proposals(&sent).is_empty()
-                && next.is_none_or(|next| proposals(next).len() == 1 || matches!(next, [0 | 128..]))
+                && !can_be_known(&sent)
+                && next.is_none_or(|next| can_be_known(next) || matches!(next, [.., 0 | 128..]))
         }
         QuickCheck::new().quickcheck(property as fn(Vec<Vec<usize>>) -> bool);
     }
