@@ -186,8 +186,8 @@ impl Client {
         }
     }
 
-    /// As [`acquire`](Self::acquire), once, of a peer that may be at the addresses of its destination, too. Whichever way leads to
-    /// it first is taken, and the request fails if none does.
+    /// As [`acquire`](Self::acquire), once, of a peer that may be at the addresses of its destination, too. Whichever
+    /// way leads to it first is taken, and the request fails if none does.
     async fn acquire_at(
         &self,
         to: &Destination,

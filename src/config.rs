@@ -97,8 +97,9 @@ settings! {
     /// by sending single bytes. Default: 10 s.
     with_head_timeout / head_timeout: Duration;
 
-    /// How long a stream may stay idle between two exchanges, and before its first request. Default: 60 s. The requesting side gives an idle
-    /// stream up after three quarters of it, so that it seldom sends into a stream that is just being closed.
+    /// How long a stream may stay idle between two exchanges, and before its first request. Default: 60 s. The requesting
+    /// side gives an idle stream up after three quarters of it, so that it seldom sends into a stream that is just being
+    /// closed.
     with_keep_alive / keep_alive: Duration;
 
     /// The longest gap between two body bytes, in each direction; also how long a write may make no progress.

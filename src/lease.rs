@@ -188,12 +188,8 @@ impl Interim {
         }
         let waker = self.waiting.waker(cx, side);
         let cx = &mut Context::from_waker(&waker);
-        if let Poll::Ready(sent) = self.poll_leave(cx, io) {
-            return Poll::Ready(sent.map_err(ExchangeError::Io));
-        }
-        ready!(self.watchdog.poll_expired(cx, limit));
-        let wait = Wait::Body;
-        Poll::Ready(Err(ExchangeError::Timeout { wait, limit }))
+        let sent = self.poll_leave(cx, io);
+        self.watchdog.watch(cx, (Wait::Body, limit), sent)
     }
 
     fn poll_leave(&mut self, cx: &mut Context<'_>, io: &Io) -> Poll<io::Result<()>> {

@@ -15,8 +15,8 @@ pub(crate) struct RoundTrip {
     upload: Pump,
     /// The peer takes no more of the request. It may still have answered.
     refused: Option<ExchangeError>,
+    /// Our direction is still to be closed behind the request.
     half_close: bool,
-    closed: bool,
 }
 
 /// Why no response head came.
@@ -47,7 +47,7 @@ impl RoundTrip {
 
     /// Whether nothing more of the request will leave.
     pub(crate) fn is_over(&self) -> bool {
-        let is_sent = self.upload == Pump::Done && (self.closed || !self.half_close);
+        let is_sent = self.upload == Pump::Done && !self.half_close;
         is_sent || self.refused.is_some()
     }
 
@@ -107,7 +107,7 @@ impl RoundTrip {
         let mut sent = ready!(self.upload.poll(cx, source, writer, filter));
         if sent.is_ok() && self.half_close {
             sent = ready!(writer.poll_close(cx)).map_err(PumpError::Sink);
-            self.closed = true;
+            self.half_close = false;
         }
         match sent {
             Ok(()) => {}

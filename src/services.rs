@@ -113,8 +113,7 @@ impl Services {
     fn queue(&self) -> (Sink, mpsc::Receiver<Box<Inbound>>) {
         // The channel holds one more than its buffer for its only sender.
         let buffer = self.config.max_queued_requests().saturating_sub(1);
-        let buffer = buffer.min(MOST_QUEUED);
-        let (sender, receiver) = mpsc::channel(buffer);
+        let (sender, receiver) = mpsc::channel(buffer.min(MOST_QUEUED));
         let sink = Sink::Queue {
             sender: Mutex::new(sender),
             parking: Arc::default(),

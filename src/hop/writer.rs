@@ -215,14 +215,8 @@ impl<R: Role> Writer<R> {
         cx: &mut Context<'_>,
         done: Poll<io::Result<T>>,
     ) -> Poll<Result<T, ExchangeError>> {
-        if let Poll::Ready(result) = done {
-            self.watchdog.progress();
-            return Poll::Ready(result.map_err(ExchangeError::Io));
-        }
-        let limit = self.config.body_gap_timeout();
-        ready!(self.watchdog.poll_expired(cx, limit));
-        let wait = Wait::Body;
-        Poll::Ready(Err(ExchangeError::Timeout { wait, limit }))
+        let patience = (Wait::Body, self.config.body_gap_timeout());
+        self.watchdog.watch(cx, patience, done)
     }
 
     /// Takes the half apart: the stream and the bytes that were not written yet.

@@ -45,13 +45,11 @@ impl Patience {
     }
 
     fn poll<T>(&mut self, cx: &mut Context<'_>, taken: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if taken.is_ready() {
-            self.watchdog.progress();
-            return taken;
-        }
-        ready!(self.watchdog.poll_expired(cx, self.limit));
-        let (wait, limit) = (Wait::Tunnel, self.limit);
-        Poll::Ready(Err(ExchangeError::Timeout { wait, limit }.into()))
+        let taken = self.watchdog.watch(cx, (Wait::Tunnel, self.limit), taken);
+        taken.map_err(|error| match error {
+            ExchangeError::Io(error) => error,
+            error => error.into(),
+        })
     }
 }
 

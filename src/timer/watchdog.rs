@@ -1,11 +1,13 @@
 //! A deadline that may move at every read and costs a timer operation only when it is really waited for.
 
 use std::{
+    io,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
 use super::alarm::Alarm;
+use crate::error::{ExchangeError, Wait};
 
 /// Watches one half of a hop.
 ///
@@ -26,6 +28,21 @@ impl Watchdog {
     /// Nothing is waited for until further notice. An alarm would keep the task alive that waited last, long after it ended.
     pub(crate) fn rest(&mut self) {
         self.armed = None;
+    }
+
+    /// What became of a step of a stream, which may not wait for longer than `limit`. A step that is done is progress.
+    pub(crate) fn watch<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        (wait, limit): (Wait, Duration),
+        step: Poll<io::Result<T>>,
+    ) -> Poll<Result<T, ExchangeError>> {
+        if let Poll::Ready(result) = step {
+            self.progress();
+            return Poll::Ready(result.map_err(ExchangeError::Io));
+        }
+        ready!(self.poll_expired(cx, limit));
+        Poll::Ready(Err(ExchangeError::Timeout { wait, limit }))
     }
 
     /// Ready once `limit` has passed since the first call after [`progress`](Self::progress).
