@@ -3,11 +3,12 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use libp2p_http_proxy::{
-    Config, Gateway, GatewayConfig, OutboundFailure, Payload, Request, Requests, Response,
+    Config, Exchange, Gateway, GatewayConfig, Observer, OutboundFailure, Payload, Request,
+    Requests, Response,
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -162,6 +163,77 @@ async fn an_answer_that_is_given_up_while_its_last_bytes_leave_arrives_whole() {
     let response = within(asked).await.expect("does not panic").expect("comes");
     let body = within(response.body.collect(2 * size)).await;
     assert_eq!(body.expect("comes whole").len(), size);
+}
+
+/// Tells why exchanges ended.
+struct Endings(mpsc::UnboundedSender<Option<String>>);
+
+impl Observer for Endings {
+    fn ended(&self, exchange: &Exchange<'_>) {
+        let _ = self.0.send(exchange.error.map(str::to_owned));
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_stream_on_behalf_of_a_client_that_has_gone() {
+    let config = Config::default()
+        .with_max_outbound_streams(1)
+        // Far longer than the test may take.
+        .with_dial_timeout(Duration::from_secs(3600));
+    let (near, origin) = (
+        Node::memory(config).await,
+        Node::memory(Config::default()).await,
+    );
+    near.knows(&origin).await;
+    let mut requests = origin.accept(&name("app")).await;
+    let (_none, servers) = mpsc::channel(1);
+    let (sender, mut endings) = mpsc::unbounded_channel();
+    let gateway = GatewayConfig::default().with_observer(Arc::new(Endings(sender)));
+    let path = Path::between(near, origin, servers, gateway).await;
+
+    let get = "GET {}/ HTTP/1.1\nHost: localhost\nConnection: close\n\n";
+    let mut first = path.request(get).await;
+    let answered = within(requests.next()).await.expect("comes");
+    let second = path.request(get).await;
+    while path.near.client.stats().waiting_requests == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(second);
+    let ended = within(endings.recv()).await.expect("is told");
+    assert!(ended.is_some(), "an exchange without a client has no error");
+
+    answer_all(requests);
+    let response = Response::new(200, "first").expect("is a response");
+    answered.responder.send(response).await.expect("is sent");
+    let answer = read_to_end(&mut first).await.expect("ends in order");
+    assert!(answer.ends_with("first"), "{answer}");
+    let mut third = path.request(get).await;
+    let answer = read_to_end(&mut third).await.expect("ends in order");
+    assert!(answer.ends_with("again"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_again_keeps_its_trailers() {
+    let mut path = Path::new(Setup::default()).await;
+    let mut client = path.request("GET {}/1 HTTP/1.1\nHost: localhost\n\n").await;
+    let mut server = path.accepted().await;
+    read_head(&mut server).await;
+    write(&mut server, "HTTP/1.1 204 No Content\n\n").await;
+    read_head(&mut client).await;
+
+    let request = format!(
+        "PUT {}/2 HTTP/1.1\nHost: localhost\nConnection: close\nTransfer-Encoding: chunked\n\n0\nX-Sum: 1\n\n",
+        path.prefix
+    );
+    write(&mut client, &request).await;
+    let last = "0\r\nX-Sum: 1\r\n\r\n";
+    read_until(&mut server, last).await;
+    drop(server);
+    let mut server = path.accepted().await;
+    read_until(&mut server, last).await;
+    write(&mut server, "HTTP/1.1 204 No Content\n\n").await;
+    let answer = read_to_end(&mut client).await.expect("ends in order");
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
 }
 
 #[tokio::test]

@@ -57,7 +57,8 @@ impl<R: Role> Source for Reader<R> {
     }
 
     fn take_trailers(&mut self) -> Option<Fields> {
-        Reader::take_trailers(self)
+        // Left where they are: a request whose hop turns out to be dead is moved a second time.
+        self.trailers().cloned()
     }
 }
 

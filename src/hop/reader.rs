@@ -77,7 +77,12 @@ impl<R: Role> Reader<R> {
         self.begun
     }
 
-    /// The trailers behind a body that was read to its end.
+    /// The trailers behind a body that was read to its end, until the next message begins.
+    pub(crate) fn trailers(&self) -> Option<&Fields> {
+        self.trailers.as_ref()
+    }
+
+    /// The same, given away.
     pub(crate) fn take_trailers(&mut self) -> Option<Fields> {
         self.trailers.take()
     }
@@ -202,6 +207,12 @@ impl<R: Role> Reader<R> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether all of a body that has arrived was read, and no more of it is to come.
+    pub(crate) fn is_over(&mut self) -> bool {
+        // An error is found again by whoever reads the body.
+        self.data == 0 && matches!(self.advance(), Ok(true)) && self.data == 0
     }
 
     /// Whether a message was read to its end, and nothing arrived behind it.

@@ -33,10 +33,6 @@ pub(super) struct Idle {
 }
 
 impl Lane {
-    pub(super) fn lacks_streams(&self) -> bool {
-        self.waiting.len() > self.opening.len()
-    }
-
     /// Drops the requests at the front that have been given up, and says how many.
     pub(super) fn drop_given_up(&mut self) -> usize {
         let before = self.waiting.len();

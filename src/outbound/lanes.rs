@@ -372,7 +372,7 @@ impl Peer {
             let lane = self
                 .lanes
                 .iter_mut()
-                .find(|(_, lane)| lane.lacks_streams() && lane.next_ticket() == Some(first));
+                .find(|(_, lane)| lane.next_ticket() == Some(first));
             let Some((protocol, lane)) = lane else {
                 return;
             };
@@ -383,11 +383,14 @@ impl Peer {
     }
 
     /// The ticket of the longest waiting request that no stream is being opened for.
-    fn longest_waiting(&self) -> Option<u64> {
-        self.lanes
-            .values()
-            .filter(|lane| lane.lacks_streams())
-            .filter_map(Lane::next_ticket)
+    fn longest_waiting(&mut self) -> Option<u64> {
+        let lanes = self.lanes.values_mut();
+        lanes
+            .filter_map(|lane| {
+                // Nothing is closed or opened for those who have gone.
+                self.waiting -= lane.drop_given_up();
+                lane.next_ticket()
+            })
             .min()
     }
 
@@ -550,6 +553,20 @@ mod tests {
         let (stream, _far) = hop();
         assert!(matches!(offer(&mut peer, &link, &a, stream), Next::Drop(_)));
         assert_eq!(wanted(&link), [b]);
+    }
+
+    #[test]
+    fn no_stream_gives_way_to_a_request_that_was_given_up() {
+        let (a, b) = (protocol("a"), protocol("b"));
+        let (mut peer, link) = (Peer::default(), link(1, false));
+        peer.add_link(Arc::clone(&link));
+        peer.open = 1;
+        drop(wait(&mut peer, &b));
+        let _reply = wait(&mut peer, &a);
+        let (stream, _far) = hop();
+        let next = offer(&mut peer, &link, &a, stream);
+        assert!(matches!(next, Next::Lend(..)));
+        assert_eq!(peer.waiting, 0);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The one function that moves an exchange from the hop it came over to the next, for gateway and forward alike.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -157,7 +158,7 @@ async fn exchange<C: Connect>(
     let context = passage.asked.head.context();
     let offered = context.upgrade.then(|| passage.rewrite.upgrade()).flatten();
     let mut trip = RoundTrip::new(connect.half_close());
-    let mut upstream = connect.connect(false).await?;
+    let mut upstream = connected(client, connect, false).await?;
     begin(&mut upstream, (passage, connect, offered), record)?;
     let way = (passage, connect, offered);
     let (head, mut upstream) = await_answer(client, way, upstream, &mut trip, record).await?;
@@ -181,6 +182,23 @@ async fn exchange<C: Connect>(
     let Upstream { hop, seat, .. } = upstream;
     seat.returned(hop);
     Ok(Done::Answered)
+}
+
+/// Waits for a hop, as long as the client is there.
+async fn connected<C: Connect>(
+    client: &mut Hop<Server>,
+    connect: &C,
+    fresh: bool,
+) -> Result<Upstream<C::Seat>, Ended> {
+    let mut connecting = pin!(connect.connect(fresh));
+    poll_fn(|cx| {
+        if let Poll::Ready(upstream) = connecting.as_mut().poll(cx) {
+            return Poll::Ready(upstream.map_err(Ended::from));
+        }
+        let is_read = client.reader.is_over();
+        poll_gone(cx, client, is_read).map(|error| Err(Ended::Client(error)))
+    })
+    .await
 }
 
 /// Sends the head of a request on a hop that was just connected.
@@ -225,7 +243,7 @@ async fn await_answer<C: Connect>(
                 *trip = RoundTrip::new(connect.half_close());
                 // Before another one is waited for, which may need its place.
                 drop(upstream);
-                upstream = connect.connect(true).await?;
+                upstream = connected(client, connect, true).await?;
                 upstream.reused = false;
                 begin(&mut upstream, way, record)?;
             }
@@ -267,18 +285,14 @@ async fn await_head(
         if let Poll::Ready(result) = trip.poll_head(cx, &mut *client.reader, server, trailers) {
             return Poll::Ready(result);
         }
-        poll_gone(cx, client, trip).map(|error| Err(RoundTripError::Request(error)))
+        poll_gone(cx, client, trip.is_over()).map(|error| Err(RoundTripError::Request(error)))
     })
     .await
 }
 
-/// Waits until the client is gone, as far as that can be told: not while it sends its request.
-fn poll_gone(
-    cx: &mut Context<'_>,
-    client: &mut Hop<Server>,
-    trip: &RoundTrip,
-) -> Poll<ExchangeError> {
-    if trip.is_over() && client.reader.decoder().is_complete() {
+/// Waits until the client is gone, as far as that can be told: not while its request is read.
+fn poll_gone(cx: &mut Context<'_>, client: &mut Hop<Server>, is_read: bool) -> Poll<ExchangeError> {
+    if is_read && client.reader.decoder().is_complete() {
         client.reader.poll_gone(cx)
     } else {
         Poll::Pending
@@ -383,6 +397,8 @@ fn poll_both(
             PumpError::Sink(error) => Ended::Client(error),
         })),
         // A response may be quiet for long, and nobody should be kept busy for a client that has gone.
-        Poll::Pending => poll_gone(cx, client, trip).map(|error| Err(Ended::Client(error))),
+        Poll::Pending => {
+            poll_gone(cx, client, trip.is_over()).map(|error| Err(Ended::Client(error)))
+        }
     }
 }
