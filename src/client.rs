@@ -3,6 +3,7 @@
 use std::{error::Error, fmt, sync::Arc};
 
 use futures::channel::oneshot;
+use libp2p_identity::PeerId;
 
 use crate::{
     body::Body,
@@ -216,6 +217,11 @@ impl Client {
 
     pub(crate) fn config(&self) -> &Arc<Config> {
         &self.shared.config
+    }
+
+    /// Whether this is the peer id of the node itself.
+    pub(crate) fn is_local(&self, peer: PeerId) -> bool {
+        self.shared.local_peer == peer
     }
 }
 

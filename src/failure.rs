@@ -194,8 +194,13 @@ pub enum Failure {
     },
 
     /// This node itself is asked, and offers no such service.
-    #[error("this node does not offer {protocol}: check the name of the service")]
+    #[error(
+        "the peer {peer} is this node itself, and it does not offer {protocol}: check the name of the service; if another \
+         node offers it, that has the same key, and needs one of its own"
+    )]
     UnknownService {
+        /// This node.
+        peer: PeerId,
         /// What was asked for.
         protocol: Protocol,
     },
@@ -572,7 +577,7 @@ mod tests {
             (F::PeerUnreachable { peer: peer(), reason: reason() }, 502, "destination_unavailable", "no luck"),
             (F::WrongPeerId { peer: peer(), obtained: peer() }, 502, "tls_certificate_error", PEER),
             (F::ServiceNotOffered { peer: peer(), protocol: protocol() }, 502, "connection_refused", "/x/http/web"),
-            (F::UnknownService { protocol: protocol() }, 404, "destination_not_found", "/x/http/web"),
+            (F::UnknownService { peer: peer(), protocol: protocol() }, 404, "destination_not_found", "/x/http/web"),
             (F::ConnectionTerminated { peer: peer(), reason: reason() }, 502, "connection_terminated", "no luck"),
             (F::TargetRefused { target: target(), reason: reason() }, 502, "connection_refused", "127.0.0.1:3000"),
             (F::TargetNotFound { target: target(), reason: reason() }, 502, "dns_error", "127.0.0.1:3000"),

@@ -105,7 +105,7 @@ async fn what_is_no_route_is_the_applications() {
         ),
         (
             &format!("GET /http/{peer}/none/ HTTP/1.1\nHost: localhost\nConnection: close\n\n"),
-            502,
+            404,
             "",
         ),
     ] {

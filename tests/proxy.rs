@@ -372,6 +372,11 @@ async fn failures_say_which_hop_it_was() {
             "p2p-gateway; error=connection_refused",
         ),
         (
+            format!("/http/{}/none/", path.near.peer),
+            404,
+            "p2p-gateway; error=destination_not_found",
+        ),
+        (
             format!("/http/{stranger}/app/"),
             502,
             "p2p-gateway; error=destination_not_found",

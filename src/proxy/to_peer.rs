@@ -66,6 +66,9 @@ impl ToPeer {
             OutboundFailure::NotFound { tried } => Failure::PeerNotFound { peer, tried },
             OutboundFailure::WrongPeerId { obtained } => Failure::WrongPeerId { peer, obtained },
             OutboundFailure::DialFailure { reason } => Failure::PeerUnreachable { peer, reason },
+            OutboundFailure::UnsupportedProtocol { protocol } if self.client.is_local(peer) => {
+                Failure::UnknownService { peer, protocol }
+            }
             OutboundFailure::UnsupportedProtocol { protocol } => {
                 Failure::ServiceNotOffered { peer, protocol }
             }

@@ -91,8 +91,11 @@ pub(crate) fn print_listener(peer: &PeerId, name: &ServiceName) {
 }
 
 fn print_host(peer: &PeerId, name: &ServiceName) {
-    if let Some(host) = Domain::localhost().host_of(peer, name) {
-        print(&Fact::Host(name, &host));
+    match Domain::localhost().host_of(peer, name) {
+        Some(host) => print(&Fact::Host(name, &host)),
+        None => tracing::warn!(
+            "the service {name} has no host of its own, and its pages are shown in a sandbox; a name of a-z, 0-9 and, within it, - has one"
+        ),
     }
 }
 

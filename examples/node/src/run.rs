@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use crate::{
     args::{Common, RunArgs, swarm_key},
@@ -12,6 +12,7 @@ use crate::{
     setup::Setup,
     shutdown::{self, Hangups},
     swarm::Node,
+    token::Token,
 };
 
 /// Runs the node of a file until the process is asked to stop, or only looks whether the file is right.
@@ -22,7 +23,10 @@ use crate::{
 pub(crate) async fn run(args: &RunArgs, common: &Common) -> Result<()> {
     let file = args.config.as_path();
     if args.check {
-        config::load(file)?;
+        let setup = config::load(file)?;
+        for error in unusable_files(&setup) {
+            tracing::warn!("a node will not start with this file as it is: {error:#}");
+        }
         output::line(&format_args!("{} is right", file.display()));
         return Ok(());
     }
@@ -31,6 +35,24 @@ pub(crate) async fn run(args: &RunArgs, common: &Common) -> Result<()> {
     let setup = config::load(file)?;
     let (node, running) = start(setup, common).await?;
     until_stopped(node, running, Some((file, hangups)), common).await
+}
+
+/// What is wrong with the files that a description names. One that the first start creates may be missing.
+fn unusable_files(setup: &Setup) -> impl Iterator<Item = Error> {
+    let identity = setup
+        .identity
+        .iter()
+        .map(|path| identity::read(path).map(drop));
+    let network = setup.swarm_key.iter().map(|path| swarm_key(path).map(drop));
+    let attach = setup.ports.iter().filter_map(|port| port.attach.as_ref());
+    let tokens = attach.map(|attach| &attach.token);
+    let admin = setup.admin.iter().map(|admin| &admin.token);
+    let tokens = tokens.chain(admin).flatten();
+    let secrets = tokens.map(|path| Token::load(path).map(drop));
+    identity
+        .chain(network)
+        .chain(secrets)
+        .filter_map(Result::err)
 }
 
 /// Runs a node until the process is asked to stop.

@@ -470,6 +470,13 @@ fn services_that_are_not_there_or_not_for_this_node() {
     Diagnosis::of(&[&["--identity", &key], &peer[..]].concat()).is_well(4);
     Diagnosis::of(&peer).says("problem", &["does not let this node in"]);
 
+    // A node is no peer of its own.
+    let listening = format!("/ip4/127.0.0.1/tcp/1/p2p/{own}");
+    let itself = ["--identity", &key, "--peer", &listening, "--name", "app"];
+    let diagnosis = Diagnosis::of(&itself);
+    diagnosis.says("ok", &[&own, "this node itself"]);
+    diagnosis.says("warning", &["service app of", "not asked for"]);
+
     // One whose server is gone.
     let dead = format!("http://127.0.0.1:{}", free_port());
     let broken = Node::start(&["serve", "--listen", TCP, "--name", "app", "--to", &dead]);

@@ -257,7 +257,7 @@ fn what_cannot_be_changed_or_opened_is_refused_as_a_whole() {
     let listen = text("", "").replace("listen = []", &format!("listen = [\"{multiaddr}\"]"));
     node.refuse(&listen, &multiaddr);
     assert_eq!(status(&get(http, &node.path("app"))), 200);
-    assert_eq!(status(&get(http, &node.path("new"))), 502);
+    assert_eq!(status(&get(http, &node.path("new"))), 404);
     assert_eq!(node.reload(&text("", "")), ["reloaded"]);
     assert_eq!(status(&get(http, &node.path("app"))), 200);
 }
@@ -344,6 +344,12 @@ fn a_file_can_be_checked_without_running_it() {
     let right = check(include_str!("../node.toml"));
     assert_eq!(right.status.code(), Some(0), "{}", text(&right.stderr));
     assert!(text(&right.stdout).ends_with("node.toml is right\n"));
+    let missing = "will not start with this file as it is: cannot open the token file";
+    assert!(
+        text(&right.stderr).contains(missing),
+        "{}",
+        text(&right.stderr)
+    );
     assert!(!directory.path().join("node.key").exists());
 
     let wrong = check("\n[gateway]\npublic = true\n");

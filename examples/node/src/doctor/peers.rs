@@ -93,6 +93,12 @@ impl Contact {
     ) {
         if self.peer == node.peer() {
             report.add(Finding::ok(self.what(), "this node itself"));
+            for service in &self.services {
+                let what = format!("service {service} of {}", self.peer);
+                let found = "not asked for, as a node cannot be its own peer; without --identity, or with that of another \
+                             node, the doctor asks for it";
+                report.add(Finding::warning(what, found));
+            }
             return;
         }
         let mut met = self.try_addresses(node, limit, report).await;
