@@ -92,6 +92,11 @@ impl<'a> Fetch<'a> {
         self.site.is_some() || self.origin.is_some()
     }
 
+    /// The same, or a browser that says nothing of itself may.
+    pub(crate) fn may_be_of_browser(&self, head: &RequestHead) -> bool {
+        self.is_of_browser() || self.runs_scripts(head)
+    }
+
     /// Whether the request opens a page in a tab of its own, as a link does. Its response is shown, and told to no other
     /// page.
     pub(crate) fn opens_page(&self, method: &str) -> bool {

@@ -291,10 +291,56 @@ async fn cookies_stay_with_their_service() {
 }
 
 #[tokio::test]
+async fn what_a_browser_keeps_for_a_shared_origin_goes_to_no_service() {
+    let mut path = default().await;
+    let own = host(&path, "localhost", "app");
+    let secrets = "Cookie: other=secret\nauthorization: Basic c2VjcmV0\nX-Other: 1";
+    let no_label = |head: &str| head.replace("{}", &path.prefix.replace("/app", "/No_Label"));
+    let cases = [
+        (
+            format!("GET / HTTP/1.1\nHost: {own}\nSec-Fetch-Site: none"),
+            true,
+        ),
+        ("GET {}/ HTTP/1.1\nHost: localhost".to_owned(), true),
+        (
+            "GET {}/ HTTP/1.1\nHost: localhost\nSec-Fetch-Site: same-origin".to_owned(),
+            false,
+        ),
+        (
+            no_label(&format!("GET {{}}/ HTTP/1.1\nHost: localhost\n{PAGE}")),
+            false,
+        ),
+        (
+            no_label("GET {}/ HTTP/1.1\nHost: 127.0.0.1\nAccept: text/html"),
+            false,
+        ),
+    ];
+    let (target, mut unnamed) = support::path::server().await;
+    let config = libp2p_http_proxy::ForwardConfig::default();
+    support::path::serve(&path.origin, &name("No_Label"), target, config).await;
+    for (head, passes) in cases {
+        let is_unnamed = head.contains("No_Label");
+        if is_unnamed {
+            std::mem::swap(&mut path.server, &mut unnamed);
+        }
+        let head = format!("{head}\n{secrets}");
+        let (request, _) = ask(&mut path, &head, "").await.passed(&head);
+        for name in ["Cookie", "Authorization"] {
+            assert_eq!(values(&request, name).len(), usize::from(passes), "{head}");
+        }
+        assert_eq!(values(&request, "X-Other"), ["1"]);
+        if is_unnamed {
+            std::mem::swap(&mut path.server, &mut unnamed);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_service_speaks_for_its_own_origin_only() {
     let mut path = default().await;
     let own = host(&path, "localhost", "app");
-    let all = "clear-site-data: \"*\"\nService-Worker-Allowed: /\nX-Other: 1\n";
+    let all = "clear-site-data: \"*\"\nService-Worker-Allowed: /\nStrict-Transport-Security: max-age=0\n\
+               WWW-Authenticate: Basic realm=\"other\"\nX-Other: 1\n";
     for (head, stays) in [
         (
             format!("GET / HTTP/1.1\nHost: {own}\nSec-Fetch-Site: same-origin"),
@@ -307,9 +353,17 @@ async fn a_service_speaks_for_its_own_origin_only() {
         ("GET {}/ HTTP/1.1\nHost: localhost".to_owned(), true),
     ] {
         let (_, response) = ask(&mut path, &head, all).await.passed(&head);
-        for name in ["Clear-Site-Data", "Service-Worker-Allowed"] {
+        for name in [
+            "Clear-Site-Data",
+            "Service-Worker-Allowed",
+            "Strict-Transport-Security",
+            "WWW-Authenticate",
+        ] {
             assert_eq!(values(&response, name).len(), usize::from(stays), "{head}");
         }
+        // A browser may show the image of now as a page later, out of its cache.
+        let is_sandboxed = !values(&response, "Content-Security-Policy").is_empty();
+        assert_ne!(is_sandboxed, stays, "{head}");
         assert_eq!(values(&response, "X-Other"), ["1"]);
     }
 }

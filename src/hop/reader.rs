@@ -212,7 +212,8 @@ impl<R: Role> Reader<R> {
     /// Whether all of a body that has arrived was read, and no more of it is to come.
     pub(crate) fn is_over(&mut self) -> bool {
         // An error is found again by whoever reads the body.
-        self.data == 0 && matches!(self.advance(), Ok(true)) && self.data == 0
+        let is_found = matches!(self.advance(), Ok(true));
+        is_found && self.data == 0
     }
 
     /// Whether a message was read to its end, and nothing arrived behind it.

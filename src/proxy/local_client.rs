@@ -73,6 +73,7 @@ impl LocalClient {
             RequestRewrite::new(asked.head).with_host(&HostPolicy::Preserve, &self.host);
         rewrite.set_forwarded_text(settings.config.forwarded, &self.address, "http");
         rewrite.set_own_via(&settings.pseudonym);
+        rewrite.set_terms(&asked.terms);
         let place = settings.enter(rules, Some(self.remote.ip()));
         match place.and_then(|place| Ok((place, rules.check_tunnel(&rewrite)?))) {
             Ok((_place, tunnel_limit)) => {

@@ -254,13 +254,12 @@ impl Settings {
             Err(error) => return self.without_route(error, telling, terms),
         };
         rules.check(route.peer, &route.protocol)?;
-        if fetch.runs_scripts(head) {
-            match host.and_then(|(domain, authority)| own_origin(&route, domain, authority)) {
-                Some(location) => return Err(Failure::OwnOrigin { location }),
-                None => terms.sandboxed = true,
-            }
+        if let Some((domain, authority)) = host.filter(|_| fetch.runs_scripts(head))
+            && let Some(location) = own_origin(&route, domain, authority)
+        {
+            return Err(Failure::OwnOrigin { location });
         }
-        terms.shares_origin = fetch.is_of_browser();
+        terms.shares_origin = fetch.may_be_of_browser(head);
         terms.cookies = Some(CookieScope::below_route(&self.base, route.prefix));
         let to = telling.destination(route.peer)?;
         Ok(self.pass(to, route.protocol, Cow::Borrowed(route.target)))
@@ -293,8 +292,7 @@ impl Settings {
         telling.rules.check(route.peer, &route.protocol)?;
         // The same path leads to any peer, so that the host of one would know neither the address nor that it is asked for,
         // and a cookie would be sent to all.
-        terms.sandboxed = telling.fetch.runs_scripts(telling.head);
-        terms.shares_origin = telling.fetch.is_of_browser();
+        terms.shares_origin = telling.fetch.may_be_of_browser(telling.head);
         terms.cookies = Some(CookieScope::nowhere());
         Ok(self.pass(to, route.protocol, Cow::Owned(route.target)))
     }

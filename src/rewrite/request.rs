@@ -14,6 +14,7 @@ use super::{
         forwarded_field, is_peer_field, is_route_field,
     },
     single_upgrade,
+    terms::is_of_origin,
     via::{Pseudonym, VIA},
 };
 use crate::{
@@ -59,6 +60,8 @@ pub struct RequestRewrite<'a> {
     nominated: Nominated<'a>,
     host: Option<&'a str>,
     forwarded: ForwardedMode,
+    /// Whether a browser keeps credentials for the origin that was asked, which others share.
+    shares_origin: bool,
     added: Added<'a>,
 }
 
@@ -75,6 +78,7 @@ impl<'a> RequestRewrite<'a> {
             },
             host: None,
             forwarded: ForwardedMode::Off,
+            shares_origin: false,
             added: Added::default(),
         }
     }
@@ -135,6 +139,12 @@ impl<'a> RequestRewrite<'a> {
         self.added.push_joined(name, parts);
     }
 
+    /// Passes on no cookies and no `Authorization` of a browser that keeps them for others, too.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn set_terms(&mut self, terms: &super::Terms<'_>) {
+        self.shares_origin = terms.shares_origin;
+    }
+
     /// Decides what `Host` the next hop sees; `target` is its own name. A request that has none, as HTTP/1.0 allows,
     /// gets the authority of an absolute target, or else `target`: on an HTTP/1.1 hop there must be one.
     #[must_use]
@@ -187,9 +197,8 @@ impl<'a> RequestRewrite<'a> {
             if let Some(host) = self.missing_host() {
                 writer.put(host)?;
             }
-            writer.pass(self.head.fields(), self.nominated.is_empty(), |entry| {
-                self.decide(entry)
-            })?;
+            let keeps_others = self.nominated.is_empty() && !self.shares_origin;
+            writer.pass(self.head.fields(), keeps_others, |entry| self.decide(entry))?;
             self.added.write(writer)
         })
     }
@@ -222,6 +231,7 @@ impl<'a> RequestRewrite<'a> {
             Kind::Expect if self.head.version() == Version::Http10 => true,
             Kind::Forwarded if self.forwarded == ForwardedMode::Replace => true,
             Kind::Extension if self.drops_own(field.name()) => true,
+            Kind::Other if self.shares_origin && is_of_origin(field) => true,
             _ => self.nominated.contains(field),
         }
     }

@@ -17,9 +17,8 @@ const ALLOW_CREDENTIALS: &str = "Access-Control-Allow-Credentials";
 pub(crate) struct Terms<'a> {
     /// The origin of another site whose page may read the response.
     pub(crate) reader: Option<&'a [u8]>,
-    /// Whether a page in the response must not get the origin that it comes from.
-    pub(crate) sandboxed: bool,
-    /// Whether a browser takes the response for one of the gateway's own origin, which others share.
+    /// Whether a browser takes the response for one of the gateway's own origin, which others share: a page in it must not
+    /// get that, nor does the service get what the browser keeps for it.
     pub(crate) shares_origin: bool,
     /// Where the cookies that the response sets may be sent, if not wherever the service says.
     pub(crate) cookies: Option<CookieScope<'a>>,
@@ -37,7 +36,8 @@ impl<'a> Terms<'a> {
     /// Adds them to the response of a service, unless that has said the same itself.
     /// Returns whether the service's word on who may read it is to go.
     pub(super) fn add(&self, head: &ResponseHead, added: &mut Added<'a>) -> bool {
-        if self.sandboxed {
+        // Not only in what is opened as a page now: a browser may have kept the response of an earlier request.
+        if self.shares_origin {
             added.push("Content-Security-Policy", SANDBOX.as_bytes());
         }
         if self.reader.is_none() {
@@ -68,10 +68,32 @@ impl<'a> Terms<'a> {
     }
 }
 
-/// Whether a field speaks for everything at the origin of the response: it deletes what is stored there, or puts paths
-/// beyond its own under a worker.
+/// Fields that speak for everything at the origin of the response: they delete what is stored there, put paths beyond their
+/// own under a worker, say how it is to be reached or what it is told by browsers, whom browsers tell of its faults, or ask
+/// for credentials that a browser keeps for all of it.
+const FOR_ORIGIN: [&str; 12] = [
+    "Accept-CH",
+    "Alt-Svc",
+    "Clear-Site-Data",
+    "Critical-CH",
+    "NEL",
+    "Origin-Agent-Cluster",
+    "Report-To",
+    "Reporting-Endpoints",
+    "Service-Worker-Allowed",
+    "Set-Login",
+    "Strict-Transport-Security",
+    "WWW-Authenticate",
+];
+
+/// Whether a field speaks for everything at the origin of the response.
 pub(super) fn speaks_for_origin(field: &Entry<'_>) -> bool {
-    field.is("Clear-Site-Data") || field.is("Service-Worker-Allowed")
+    FOR_ORIGIN.iter().any(|name| field.is(name))
+}
+
+/// Whether a field holds what the browser keeps for everything at an origin, and may so be meant for another.
+pub(super) fn is_of_origin(field: &Entry<'_>) -> bool {
+    field.is("Cookie") || field.is("Authorization")
 }
 
 /// Whether a field says to which other origins a response may be read: the gateway's word then, not the service's, as

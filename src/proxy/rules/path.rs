@@ -105,7 +105,8 @@ fn is_plain(path: &str) -> bool {
         }
         match unescaped(&layer, false) {
             Some(next) if next.len() < layer.len() => layer = next,
-            _ => return true,
+            Some(_) => return true,
+            None => return false,
         }
     }
     false
@@ -126,7 +127,7 @@ fn has_no_dots(path: &[u8]) -> bool {
 }
 
 /// The path with its escapes resolved once. What only looks like an escape stays as it is, or is none if it `must_be` one;
-/// and neither is what no UTF-8 begins with, as readers that take it nevertheless see a dot or a slash in it.
+/// and overlong UTF-8 has none, as readers that take it nevertheless see a dot or a slash in it.
 fn unescaped(path: &[u8], must_be: bool) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -137,11 +138,7 @@ fn unescaped(path: &[u8], must_be: bool) -> Option<Vec<u8>> {
         };
         match escape {
             Some((value, after)) => {
-                let byte = u8::try_from(value).ok()?;
-                if matches!(byte, 0xc0 | 0xc1) {
-                    return None;
-                }
-                out.push(byte);
+                out.push(u8::try_from(value).ok()?);
                 rest = after;
             }
             None if must_be && *first == b'%' => return None,
@@ -151,7 +148,18 @@ fn unescaped(path: &[u8], must_be: bool) -> Option<Vec<u8>> {
             }
         }
     }
-    Some(out)
+    (!has_overlong(&out)).then_some(out)
+}
+
+/// Whether there are bytes that say in two or more what takes fewer (RFC 3629, section 3), or that UTF-8 never has.
+fn has_overlong(text: &[u8]) -> bool {
+    let after = |at: usize| text.get(at + 1).copied().unwrap_or_default();
+    text.iter().enumerate().any(|(at, byte)| match byte {
+        0xc0 | 0xc1 | 0xf8.. => true,
+        0xe0 => matches!(after(at), 0x80..0xa0),
+        0xf0 => matches!(after(at), 0x80..0x90),
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -212,6 +220,7 @@ mod tests {
             "/api/v1/a.b/..c/...d/e..",
             "/api/v1//x",
             "/api/v1/a%20b/100%25/%E2%82%AC/%2f",
+            "/api/v1/%E0%A4%85/%F0%9F%8E%89/%ED%95%9C",
             "/api/v1/%255",
             "/api/v1/x;y=..",
             "/api/v1/x?y=%zz",
@@ -273,6 +282,12 @@ mod tests {
             "%c0%ae%c0%ae",
             "%C0%AE.",
             "x%c1%9c..",
+            "%e0%80%ae%e0%80%ae",
+            "%f0%80%80%ae.",
+            "%f8%80%80%80%ae.",
+            "%25c0%25ae%25c0%25ae",
+            "%25c0/%252e%252e",
+            "%e0%2580%ae",
             "%u002e%u002e",
             "%",
             "%2",

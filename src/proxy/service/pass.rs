@@ -64,6 +64,7 @@ impl GatewayService {
         let mut rewrite = RequestRewrite::new(head).with_host(&HostPolicy::Preserve, &self.host);
         rewrite.set_forwarded_text(settings.config.forwarded, client, self.scheme);
         rewrite.set_own_via(&settings.pseudonym);
+        rewrite.set_terms(&terms);
         let limit = rules.check_tunnel(&rewrite)?;
         let outgoing = outgoing(head, target, &rewrite)?;
         let length = convert::request_length(&body, &parts);
@@ -76,7 +77,7 @@ impl GatewayService {
             Some((switch, offered)) => match to.upgrade(outgoing, offered, record).await? {
                 Switch::Refused(response) => response,
                 Switch::Switched(head, far) => {
-                    let granted = self.granted(&head, offered)?;
+                    let granted = self.granted(&head, offered, &terms)?;
                     log.record.answered(granted.status().as_u16());
                     self.open(Tunnel { far, limit }, switch, log)?;
                     return Ok((granted, Body::empty()));
@@ -117,13 +118,18 @@ impl GatewayService {
     }
 
     /// The head of a 101, as the client gets it.
-    fn granted(&self, head: &ResponseHead, offered: &[u8]) -> Result<http::Response<()>, Failure> {
+    fn granted(
+        &self,
+        head: &ResponseHead,
+        offered: &[u8],
+        terms: &Terms<'_>,
+    ) -> Result<http::Response<()>, Failure> {
         let granted = ResponseRewrite::new(head).upgrade(offered);
         let granted = granted.and_then(|granted| HeaderValue::from_bytes(granted).ok());
         let granted = granted.ok_or_else(|| Failure::UpgradeFailed {
             reason: "the server switched to a protocol that was not offered".to_owned(),
         })?;
-        let mut answer = self.response(head, &Terms::default())?;
+        let mut answer = self.response(head, terms)?;
         let headers = answer.headers_mut();
         headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
