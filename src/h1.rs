@@ -106,6 +106,8 @@ mod traits;
 mod version;
 mod write;
 
+#[cfg(all(feature = "tokio", feature = "tower"))]
+pub(crate) use self::target::{Form, check_host};
 pub use self::{
     chunked::is_allowed_trailer,
     connection::{Connection, reuse},

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
@@ -61,8 +62,28 @@ impl Upgraded {
 
     /// How long it may carry nothing.
     #[cfg(feature = "tokio")]
-    pub(crate) fn timeout(&self) -> std::time::Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.config.tunnel_timeout()
+    }
+
+    /// Reads as [`Source::poll_fill`] does, and waits so long for something to read or write.
+    pub(crate) fn poll_fill_within(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: Option<(Wait, Duration)>,
+    ) -> Poll<Result<bool, ExchangeError>> {
+        if !self.read.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        if let Poll::Ready(count) = self.read.poll_fill(&self.io, cx, 0)? {
+            self.watchdog.progress();
+            return Poll::Ready(Ok(count > 0));
+        }
+        let Some((wait, limit)) = limit else {
+            return Poll::Pending;
+        };
+        ready!(self.watchdog.poll_expired(cx, limit));
+        Poll::Ready(Err(ExchangeError::Timeout { wait, limit }))
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -76,17 +97,8 @@ impl Upgraded {
 
 impl Source for Upgraded {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ExchangeError>> {
-        if !self.read.is_empty() {
-            return Poll::Ready(Ok(true));
-        }
-        if let Poll::Ready(count) = self.read.poll_fill(&self.io, cx, 0)? {
-            self.watchdog.progress();
-            return Poll::Ready(Ok(count > 0));
-        }
-        let limit = self.config.tunnel_timeout();
-        ready!(self.watchdog.poll_expired(cx, limit));
-        let wait = Wait::Tunnel;
-        Poll::Ready(Err(ExchangeError::Timeout { wait, limit }))
+        let limit = (Wait::Tunnel, self.config.tunnel_timeout());
+        self.poll_fill_within(cx, Some(limit))
     }
 
     fn data(&self) -> &[u8] {

@@ -7,13 +7,14 @@ mod support;
 use std::{
     future::pending,
     net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
 use axum::{
     Extension, Router,
     body::Body,
     extract::WebSocketUpgrade,
-    http::Uri,
+    http::{HeaderMap, Uri},
     routing::{any, get, post},
 };
 use futures::{SinkExt as _, StreamExt as _, stream};
@@ -26,6 +27,8 @@ use tokio_tungstenite::{
 
 use self::support::{Node, exchange, within};
 
+const SHORT: Duration = Duration::from_millis(200);
+
 fn pages() -> Router {
     Router::new()
         .route("/", get(async || "the page"))
@@ -33,6 +36,17 @@ fn pages() -> Router {
         .route(
             "/client",
             get(async |Extension(client): Extension<SocketAddr>| client.to_string()),
+        )
+        .route(
+            "/fields",
+            get(async |fields: HeaderMap| format!("{fields:?}")),
+        )
+        .route(
+            "/slow",
+            get(async || {
+                tokio::time::sleep(2 * SHORT).await;
+                "late"
+            }),
         )
         .route(
             "/panic",
@@ -59,7 +73,11 @@ fn pages() -> Router {
 }
 
 async fn start(config: GatewayConfig) -> (Node, SocketAddr) {
-    let node = Node::memory(Config::default()).await;
+    start_with(Config::default(), config).await
+}
+
+async fn start_with(node: Config, config: GatewayConfig) -> (Node, SocketAddr) {
+    let node = Node::memory(node).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("is bound");
     let gateway = Gateway::new(node.client.clone(), node.peer, config).with_own(pages());
@@ -128,6 +146,35 @@ async fn a_page_learns_where_its_client_is() {
     let said: SocketAddr = said.parse().expect("is an address");
     assert_eq!(said.ip(), Ipv4Addr::LOCALHOST);
     assert_ne!(said.port(), address.port());
+}
+
+#[tokio::test]
+async fn a_client_that_claims_to_be_a_peer_is_not_believed() {
+    let (_node, address) = start(GatewayConfig::default()).await;
+    let request = "GET /fields HTTP/1.1\nHost: localhost\nX-Libp2p-Peer: me\nX_LIBP2P_PEER: me\nX-Other: 1\n\n";
+    let (answer, _) = exchange(address, request).await;
+    assert!(
+        answer.contains("x-other") && !answer.contains("peer"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_waited_for_as_long_as_any_and_an_answer_as_long_as_it_takes()
+{
+    let nodes = Config::default()
+        .with_body_gap_timeout(SHORT)
+        .with_tunnel_timeout(SHORT);
+    let (_node, address) = start_with(nodes, GatewayConfig::default()).await;
+    let cut = "POST /back HTTP/1.1\nHost: localhost\nContent-Length: 10\n\nabc";
+    let (answer, _) = exchange(address, cut).await;
+    assert!(!answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let slow = "GET /slow HTTP/1.1\nHost: localhost\n\n";
+    let (answer, _) = exchange(address, slow).await;
+    assert!(answer.ends_with("late"), "{answer}");
+    let long = "POST /slow HTTP/1.1\nHost: localhost\nContent-Length: 3\n\nabc";
+    let (answer, _) = exchange(address, long).await;
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
 }
 
 #[tokio::test]

@@ -411,9 +411,11 @@ async fn trailers_pass_in_both_directions() {
     let mut trailers = HeaderMap::new();
     trailers.append("x-sum", HeaderValue::from_static("1"));
     trailers.append("x-sum", HeaderValue::from_static("2"));
+    let mut claimed = trailers.clone();
+    claimed.insert("x-libp2p-peer", HeaderValue::from_static("somebody"));
     let frames = [
         Ok::<_, Infallible>(Frame::data(Bytes::from("body"))),
-        Ok(Frame::trailers(trailers.clone())),
+        Ok(Frame::trailers(claimed)),
     ];
     let mut request = request("/", StreamBody::new(stream::iter(frames)));
     request
@@ -628,6 +630,15 @@ async fn running_exchanges_end_after_the_shutdown_and_no_new_one_begins() {
     go.notify_one();
     let response = within(running).await.expect("runs").expect("is answered");
     assert_eq!(bytes(response).await, "done");
+    within(serving).await.expect("ends");
+}
+
+#[tokio::test]
+async fn a_drain_may_be_without_a_limit() {
+    let origin = Node::memory(Config::default()).await;
+    let requests = origin.accept(&name("app")).await;
+    let serve = Serve::new(Router::new()).with_drain_timeout(Duration::MAX);
+    let serving = tokio::spawn(serve.run(requests, async {}));
     within(serving).await.expect("ends");
 }
 

@@ -257,6 +257,12 @@ async fn pages_of_services_are_not_pages_of_the_application() {
     );
     assert!(path.gateway.clone().with_prefix("p2p/").is_err());
 
+    // Whoever looked before may have believed either name.
+    let target = format!("http://evil.example{}/", path.prefix);
+    let conflict = Request::get(target).header("Host", "localhost");
+    let conflict = conflict.body(Empty::<Bytes>::new()).expect("valid");
+    assert_eq!(path.call(conflict).await.status(), 400);
+
     for (name, value, status) in [
         ("Host", "evil.example", 421),
         ("Origin", "http://evil.example", 403),
@@ -477,13 +483,17 @@ async fn websockets_pass_through_the_server_of_the_application() {
         "/ws",
         any(async |headers: HeaderMap, upgrade: WebSocketUpgrade| {
             assert_eq!(headers["x-forwarded-for"], "127.0.0.1");
-            upgrade.on_upgrade(async |mut socket| {
+            let echo = upgrade.on_upgrade(async |mut socket| {
                 while let Some(Ok(message)) = socket.recv().await {
                     if socket.send(message).await.is_err() {
                         return;
                     }
                 }
-            })
+            });
+            (
+                AppendHeaders([("set-cookie", "a=1; Path=/; Domain=localhost")]),
+                echo,
+            )
         }),
     );
     let path = Path::new(app).await;
@@ -508,6 +518,10 @@ async fn websockets_pass_through_the_server_of_the_application() {
     }
     within(socket.close(None)).await.expect("closes");
     while let Some(Ok(_)) = within(socket.next()).await {}
+
+    // A switch sets no cookies beyond the service, either.
+    let cookies: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
+    assert_eq!(cookies, [&format!("a=1; Path=/p2p{}/", path.prefix)]);
 
     let refused = connect("/nothing").await;
     assert!(matches!(refused, Err(WsError::Http(response)) if response.status() == 404));

@@ -22,7 +22,7 @@ use crate::{
     hop::Hop,
     proxy::{exchange::Asked, gateway::Gateway, record::Record},
     rewrite::Terms,
-    tower::{BoxError, Frames, answer_one, convert},
+    tower::{BoxError, Frames, answer_one, convert, drop_claims},
     tunnel::Upgraded,
 };
 
@@ -88,7 +88,9 @@ where
 
 impl Own {
     /// Answers a request. Upgrades are for whoever made the request of what hyper has read.
-    pub(super) async fn call(&self, request: http::Request<Body>) -> http::Response<Body> {
+    pub(super) async fn call(&self, mut request: http::Request<Body>) -> http::Response<Body> {
+        // The application may answer peers, too, and know them by this field.
+        drop_claims(request.headers_mut());
         (self.0)(request).await
     }
 

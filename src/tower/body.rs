@@ -32,8 +32,9 @@ impl http_body::Body for Body {
             return Poll::Ready(Some(chunk.map(Frame::data)));
         }
         let trailers = self.take_trailers().map(|trailers| {
-            let trailers = convert::header_map(trailers.iter())?;
-            Ok(Frame::trailers(trailers))
+            // What an application believes in a head must not come behind the body, where nobody has looked at it.
+            let allowed = trailers.iter().filter(|field| may_be_trailer(field.name));
+            Ok(Frame::trailers(convert::header_map(allowed)?))
         });
         Poll::Ready(trailers)
     }

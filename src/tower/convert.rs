@@ -12,7 +12,7 @@ use http::{
 use hyper::ext::ReasonPhrase;
 
 #[cfg(feature = "tokio")]
-use crate::h1::{Decoder, Limits, Server, Step};
+use crate::h1::{Decoder, Form, Limits, Server, Step, check_host};
 use crate::{
     error::ExchangeError,
     failure::{Failure, Page},
@@ -181,8 +181,17 @@ pub(crate) fn request_head(
         http::Version::HTTP_09 | http::Version::HTTP_10 => b" HTTP/1.0\r\n",
         _ => b" HTTP/1.1\r\n",
     });
-    if let Some(host) = host(&parts.uri).filter(|_| !parts.headers.contains_key(header::HOST)) {
-        put_line(&mut text, "host", host.as_bytes());
+    if let Some(authority) = host(&parts.uri) {
+        match parts.headers.get(header::HOST) {
+            None => put_line(&mut text, "host", authority.as_bytes()),
+            // Both name where the request goes, and whoever looked before may have believed either.
+            Some(host) => {
+                let scheme = parts.uri.scheme_str().unwrap_or("http").as_bytes();
+                let authority = authority.as_bytes();
+                let form = Form::Absolute { scheme, authority };
+                check_host(form, Some(host.as_bytes()), true)?;
+            }
+        }
     }
     for name in parts.headers.keys() {
         let values = parts.headers.get_all(name).iter();

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,7 +16,8 @@ use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
 use crate::{
-    config::Config, hop::Source, io::Transport, link::Link, timer::Watchdog, tunnel::Upgraded,
+    config::Config, error::Wait, h1::Length, hop::Source, io::Transport, link::Link,
+    timer::Watchdog, tunnel::Upgraded,
 };
 
 /// A stream of this crate as hyper uses it.
@@ -28,6 +30,8 @@ pub(super) struct HyperIo {
     link: Option<Arc<Link>>,
     config: Arc<Config>,
     watchdog: Watchdog,
+    /// Bytes of the request's body that are still to be read, if that is known.
+    due: Option<u64>,
     /// Set once the application has switched protocols.
     switched: Arc<AtomicBool>,
     /// Our direction was ended in order.
@@ -35,8 +39,9 @@ pub(super) struct HyperIo {
 }
 
 impl HyperIo {
+    /// `head` is read before what comes on `stream`, and `length` is what it says of the body.
     pub(super) fn new(
-        head: Bytes,
+        (head, length): (Bytes, Length),
         stream: Upgraded,
         link: Option<Arc<Link>>,
         config: Arc<Config>,
@@ -48,6 +53,11 @@ impl HyperIo {
             link,
             config,
             watchdog: Watchdog::default(),
+            due: match length {
+                Length::Absent => Some(0),
+                Length::Known(length) => Some(length),
+                Length::Chunked => None,
+            },
             switched,
             ended: false,
         }
@@ -55,6 +65,17 @@ impl HyperIo {
 
     fn is_switched(&self) -> bool {
         self.switched.load(Ordering::Acquire)
+    }
+
+    /// How long the other side may be silent. It is not waited for while the application answers.
+    fn patience(&self) -> Option<(Wait, Duration)> {
+        match self.due {
+            _ if self.is_switched() => Some((Wait::Tunnel, self.config.tunnel_timeout())),
+            Some(0) => None,
+            Some(_) => Some((Wait::Body, self.config.body_gap_timeout())),
+            // Where a chunked body ends, only hyper knows.
+            None => Some((Wait::Body, self.config.tunnel_timeout())),
+        }
     }
 
     fn stream(&mut self) -> &mut Upgraded {
@@ -96,12 +117,14 @@ impl Read for HyperIo {
             buffer.put_slice(&self.head.split_to(count));
             return Poll::Ready(Ok(()));
         }
+        let patience = self.patience();
         let stream = self.stream();
-        if ready!(stream.poll_fill(cx))? {
+        if ready!(stream.poll_fill_within(cx, patience))? {
             let data = stream.data();
             let count = data.len().min(buffer.remaining());
             buffer.put_slice(&data[..count]);
             stream.consume(count);
+            self.due = self.due.map(|due| due.saturating_sub(count as u64));
         }
         Poll::Ready(Ok(()))
     }

@@ -7,13 +7,13 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{
     FutureExt, StreamExt,
     channel::oneshot,
-    future::{AbortHandle, BoxFuture, Either, abortable, select},
+    future::{AbortHandle, BoxFuture, Either, abortable, pending, select},
     stream::FuturesUnordered,
 };
 use futures_timer::Delay;
@@ -147,7 +147,10 @@ impl<S> Serve<S> {
         }
         // Peers learn that the service is gone before the last exchanges end.
         drop(requests);
-        let limit = Delay::new(self.drain_timeout);
+        let limit = match Instant::now().checked_add(self.drain_timeout) {
+            Some(_) => Delay::new(self.drain_timeout).left_future(),
+            None => pending().right_future(),
+        };
         let ended = exchanges.by_ref().collect::<()>();
         if let Either::Right(_) = select(ended, limit).await {
             tracing::warn!(cut = exchanges.len(), "exchanges did not end in time");

@@ -77,14 +77,14 @@ pub(crate) async fn answer_one<A, F, B, E>(
     B::Error: Into<BoxError>,
     E: Into<BoxError>,
 {
-    let head = write_head(head);
+    let (head, length) = (write_head(head), head.declared_length());
     let mut builder = http1::Builder::new();
     builder
         .auto_date_header(false)
         .max_headers(config.limits().fields())
         .max_buf_size(LEAST_BUFFER.max(2 * head.len()));
     let switched = Arc::new(AtomicBool::new(false));
-    let io = HyperIo::new(head, stream, link, config, Arc::clone(&switched));
+    let io = HyperIo::new((head, length), stream, link, config, Arc::clone(&switched));
     let answer = service_fn(move |request| {
         let answered = answer(request);
         let switched = Arc::clone(&switched);
