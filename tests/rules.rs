@@ -12,7 +12,7 @@ use libp2p_http_proxy::{
     Tunnels,
 };
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
@@ -269,6 +269,47 @@ async fn one_client_has_so_many_exchanges_at_a_time() {
     path.gateway
         .set(GatewayRules::default().with_exchanges_per_client(2));
     path.pass(&mut Some(server), "/").await;
+}
+
+#[tokio::test]
+async fn one_client_has_so_many_connections_at_a_time() {
+    let path = Path::new().await;
+    path.gateway
+        .set(GatewayRules::default().with_exchanges_per_client(1));
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        let stream = TcpStream::connect(path.listener).await.expect("connects");
+        silent.push(stream);
+    }
+    let mut beyond = TcpStream::connect(path.listener).await.expect("connects");
+    let read = within(beyond.read(&mut [0])).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+
+    // Places are free again a moment after their connections were closed.
+    drop(silent);
+    let request = "GET / HTTP/1.1\nHost: localhost\nConnection: close\n\n";
+    let answered = async {
+        while !try_exchange(path.listener, request)
+            .await
+            .starts_with("HTTP/1.1 400 ")
+        {}
+    };
+    within(answered).await;
+}
+
+/// What is answered, if anything.
+async fn try_exchange(address: std::net::SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("connects");
+    let mut answer = Vec::new();
+    // A connection that is closed at once may not take it.
+    if stream
+        .write_all(request.replace('\n', "\r\n").as_bytes())
+        .await
+        .is_ok()
+    {
+        let _ = stream.read_to_end(&mut answer).await;
+    }
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! How many exchanges has each client at the moment?
+//! How many exchanges, or connections, has each client at the moment?
 
 use std::{
     collections::HashMap,
@@ -8,12 +8,12 @@ use std::{
 
 use crate::failure::Failure;
 
-/// The running exchanges of every client. A client without any takes no room.
+/// The running exchanges, or the connections, of every client. A client without any takes no room.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clients(Arc<Mutex<HashMap<Option<IpAddr>, usize>>>);
 
 impl Clients {
-    /// Counts an exchange of the client at an address, as long as the place lives. Nothing is counted without a limit.
+    /// Counts an exchange, or a connection, of the client at an address, as long as the place lives. Nothing is counted without a limit.
     pub(super) fn enter(
         &self,
         address: Option<IpAddr>,
@@ -42,7 +42,7 @@ impl Clients {
     }
 }
 
-/// An exchange that is counted.
+/// An exchange or a connection that is counted.
 #[derive(Debug)]
 pub(super) struct Place {
     clients: Clients,

@@ -86,6 +86,7 @@ impl Gateway {
         let host = HostValue::from(address);
         let settings = Arc::new(self.settings);
         let room = Arc::new(Semaphore::new(settings.config.max_clients));
+        let connections = Clients::default();
         let mut clients = Drain::default();
         let mut shutdown = pin!(shutdown);
         let result = loop {
@@ -103,6 +104,11 @@ impl Gateway {
                 }
                 Either::Right(((_, Err(error)), _)) => break Err(error),
             };
+            let most = settings.rules.current().connections_per_client();
+            let Ok(place) = connections.enter(Some(address.ip()), most) else {
+                tracing::debug!(client = %address.ip(), "one client has too many connections");
+                continue;
+            };
             let client = LocalClient {
                 settings: Arc::clone(&settings),
                 rules: settings.rules.follow(),
@@ -115,7 +121,7 @@ impl Gateway {
             let ending = clients.ending();
             clients.spawn(async move {
                 client.serve(stream, ending).await;
-                drop(permit);
+                drop((permit, place));
             });
         };
         drop(listener);

@@ -123,6 +123,9 @@ impl GatewayRules {
     /// Exchanges of one client at a time, tunnels included; one more is refused with 503. Default: as many as there is
     /// room for.
     ///
+    /// It may have four times as many connections, idle ones included, to a [`Gateway`](crate::Gateway); what is beyond that is
+    /// closed at once.
+    ///
     /// A client is an IPv4 address, or the 64 bits of an IPv6 address that name its network. All that comes through a
     /// server in front of the gateway is one client. In a [`GatewayService`](crate::GatewayService), so are all requests
     /// whose address [`with_client_address`](crate::GatewayService::with_client_address) does not find.
@@ -158,6 +161,13 @@ impl GatewayRules {
 
     pub(crate) fn exchanges_per_client(&self) -> Option<usize> {
         self.exchanges_per_client
+    }
+
+    /// Browsers keep some open for each host, and those that send nothing take places, too.
+    pub(crate) fn connections_per_client(&self) -> Option<usize> {
+        const FOR_EACH_EXCHANGE: usize = 4;
+        let exchanges = self.exchanges_per_client?;
+        Some(exchanges.saturating_mul(FOR_EACH_EXCHANGE))
     }
 
     /// Refuses a service that clients may not use.
