@@ -478,6 +478,8 @@ mod tests {
             (&["Upgrade: websocket"][..], Some("websocket")),
             (&["upgrade: WebSocket/13, chat"], Some("WebSocket/13, chat")),
             (&["Upgrade: h2c"], None),
+            (&["Upgrade: H2C-14"], None),
+            (&["Upgrade: websocket, SPDY/3.1"], None),
             (&["Upgrade: websocket, H2C"], None),
             (&["Upgrade: HTTP/2.0"], None),
             (&["Upgrade: TLS/1.2, HTTP/1.1"], None),

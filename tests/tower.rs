@@ -30,7 +30,7 @@ use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use libp2p_http_proxy::{
     Body, Config, Event, InboundFailure, OutboundFailure, Payload,
-    h1::RequestHead,
+    h1::{Fields, RequestHead},
     tower::{Caller, Error, Serve, ToService, upgraded},
 };
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -411,11 +411,9 @@ async fn trailers_pass_in_both_directions() {
     let mut trailers = HeaderMap::new();
     trailers.append("x-sum", HeaderValue::from_static("1"));
     trailers.append("x-sum", HeaderValue::from_static("2"));
-    let mut claimed = trailers.clone();
-    claimed.insert("x-libp2p-peer", HeaderValue::from_static("somebody"));
     let frames = [
         Ok::<_, Infallible>(Frame::data(Bytes::from("body"))),
-        Ok(Frame::trailers(claimed)),
+        Ok(Frame::trailers(trailers.clone())),
     ];
     let mut request = request("/", StreamBody::new(stream::iter(frames)));
     request
@@ -426,6 +424,29 @@ async fn trailers_pass_in_both_directions() {
         .expect("is whole");
     assert_eq!(collected.trailers(), Some(&trailers));
     assert_eq!(collected.to_bytes(), "body");
+}
+
+#[tokio::test]
+async fn a_peer_claims_nothing_in_trailers() {
+    let app = Router::new().fallback(async |request: AxumRequest| {
+        let collected = request.into_body().collect().await.expect("is whole");
+        format!("{:?}", collected.trailers())
+    });
+    let pair = Pair::new(app).await;
+    let mut trailers = Fields::new();
+    for name in ["X-Libp2p-Peer", "x_libp2p_peer", "X-Sum"] {
+        trailers.push(name, "1").expect("is a field");
+    }
+    let body = Payload::reader(futures::io::Cursor::new(b"body".to_vec()), None);
+    let request = libp2p_http_proxy::Request::new("POST", "/", "app", body.with_trailers(trailers));
+    let request = request.expect("is a request");
+    let sent = pair
+        .near
+        .client
+        .send(pair.origin.peer, name("app"), request);
+    let response = within(sent).await.expect("comes");
+    let seen = within(response.body.collect(1024)).await.expect("is whole");
+    assert_eq!(seen, "Some({\"x-sum\": \"1\"})");
 }
 
 #[tokio::test]

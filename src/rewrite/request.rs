@@ -25,9 +25,9 @@ use crate::{
     route::split_absolute,
 };
 
-/// Upgrades that end in HTTP again. Through them a client could send the server requests that no proxy has looked at,
+/// How upgrades that end in HTTP again begin, those of drafts (`h2c-14`) included. Through them a client could send the server requests that no proxy has looked at,
 /// with whatever it likes in [`PEER_FIELD`].
-const HTTP_AGAIN: [&[u8]; 5] = [b"h2c", b"h2", b"http", b"tls", b"ssl"];
+const HTTP_AGAIN: [&[u8]; 5] = [b"h2", b"http", b"spdy", b"ssl", b"tls"];
 
 /// How the head of one request is passed on to the next hop.
 ///
@@ -269,13 +269,13 @@ impl<'a> RequestRewrite<'a> {
             return None;
         }
         let protocols = single_upgrade(self.head.fields())?;
-        protocol_names(protocols)
-            .all(|name| {
-                !HTTP_AGAIN
-                    .iter()
-                    .any(|http| name.eq_ignore_ascii_case(http))
+        let is_http = |name: &[u8]| {
+            HTTP_AGAIN.iter().any(|http| {
+                let beginning = name.get(..http.len());
+                beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(http))
             })
-            .then_some(protocols)
+        };
+        (!protocol_names(protocols).any(is_http)).then_some(protocols)
     }
 }
 
