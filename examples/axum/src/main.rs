@@ -13,6 +13,7 @@ mod site;
 
 use std::{future::pending, net::SocketAddr};
 
+use anyhow::Context as _;
 use libp2p::PeerId;
 use libp2p_http_proxy::{GatewayConfig, ServiceName, tower};
 use tokio::net::TcpListener;
@@ -51,7 +52,9 @@ async fn start(listen: &str) -> anyhow::Result<(PeerId, SocketAddr)> {
     tokio::spawn(node::run(gateway));
     let gateway = libp2p_http_proxy::Gateway::new(client, gateway_id, GatewayConfig::default());
     let site = site::router(gateway, gateway_id)?;
-    let listener = TcpListener::bind(listen).await?;
+    let listener = TcpListener::bind(listen).await;
+    let listener = listener
+        .with_context(|| format!("cannot listen on {listen}; is something else running there?"))?;
     let local = listener.local_addr()?;
     let site = site.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, site).await });
