@@ -73,9 +73,27 @@ impl fmt::Display for Fact<'_> {
     }
 }
 
-/// Prints a fact.
+/// Prints a fact, if there is room for it: a node goes on serving where nobody reads what it prints, and whoever has programs
+/// attach and leave can make it print for ever.
 pub(crate) fn print(fact: &Fact<'_>) {
-    line(fact);
+    if has_room(&io::stdout()) {
+        line(fact);
+    } else {
+        tracing::warn!(%fact, "not printed, as nobody reads the standard output");
+    }
+}
+
+/// Whether a short line can be written without waiting for a reader. What fails says so when it is written to.
+#[cfg(unix)]
+fn has_room(out: &impl std::os::fd::AsFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut out = [PollFd::new(out, PollFlags::OUT)];
+    !matches!(poll(&mut out, Some(&Timespec::default())), Ok(0))
+}
+
+#[cfg(not(unix))]
+fn has_room<T>(_: &T) -> bool {
+    true
 }
 
 /// Prints what a node offers, who answers, and where it is on a gateway.
@@ -186,6 +204,21 @@ mod tests {
             write_line(&mut out, &fact).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_full_pipe_is_not_waited_for() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        while has_room(&writer) {
+            writer.write_all(&[b'x'; 1024]).unwrap();
+        }
+        let mut page = [0; 4096];
+        io::Read::read_exact(&mut reader, &mut page).unwrap();
+        assert!(has_room(&writer));
+        drop(reader);
+        assert!(has_room(&writer));
+        assert!(write_line(&mut writer, &"lost").is_err());
     }
 
     #[test]
