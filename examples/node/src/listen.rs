@@ -24,7 +24,7 @@ use tokio_tungstenite::{
 pub(crate) use self::names::Site;
 use self::names::{Held, Names, Refused};
 use crate::{
-    local::is_local,
+    local::{is_local, names_this_machine},
     token::{self, Token},
     wire::{self, Asks, Opener, SUBPROTOCOL, Socket, Streams},
 };
@@ -142,13 +142,14 @@ impl Page {
     }
 }
 
-/// Without a token only this machine may, and no page in a browser, whatever the gateway lets it do otherwise.
+/// Without a token only this machine may, by its own name, and no page in a browser, whatever the gateway lets it do
+/// otherwise. A proxy that adds no field and is asked by a domain of the gateway looks like this machine in all but the name.
 fn admit_local(request: &Request) -> Result<(), Response> {
     let fields = request.headers();
     let client = request.extensions().get::<SocketAddr>();
-    if !is_local(client, fields) || fields.contains_key(header::ORIGIN) {
-        let reason =
-            "without a token (--listen-token) only programs of this machine can be services";
+    let is_from_here = is_local(client, fields) && !fields.contains_key(header::ORIGIN);
+    if !is_from_here || !names_this_machine(request) {
+        let reason = "without a token (--listen-token) only programs of this machine can be services, by its IP address or localhost";
         return Err(refuse(StatusCode::FORBIDDEN, reason));
     }
     Ok(())

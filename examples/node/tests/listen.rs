@@ -349,9 +349,12 @@ async fn with_a_token_only_those_who_know_it_may() {
 
 #[tokio::test]
 async fn without_a_token_only_programs_of_this_machine_may() {
-    let gateway = Node::listening(&["--allow-origin", "*"]).await;
+    let gateway = Node::listening(&["--allow-origin", "*", "--domain", "gate.example"]).await;
     let own = format!("http://{}", gateway.http("gateway "));
     for (name, value) in [
+        // One that adds nothing, asked by a name that others have, too.
+        ("host", "gate.example"),
+        ("host", "gate.example:8080"),
         // A page, even of an origin that may use services.
         ("origin", "https://evil.example"),
         ("origin", own.as_str()),
@@ -361,10 +364,19 @@ async fn without_a_token_only_programs_of_this_machine_may() {
         ("via", "1.1 proxy"),
         ("x-libp2p-peer", "12D3"),
         ("forwarded", "for=203.0.113.9"),
+        ("x-forwarded-host", "gate.example"),
+        ("x-forwarded-proto", "https"),
+        ("x-client-ip", "203.0.113.9"),
+        ("cf-connecting-ip", "203.0.113.9"),
     ] {
         let status = ask(&gateway, "app", &[OFFER, (name, value)]).await.err();
         assert_eq!(status, Some(403), "{name}: {value}");
     }
+    drop(
+        ask(&gateway, "here", &[OFFER, ("host", "localhost")])
+            .await
+            .unwrap(),
+    );
     let closed = Node::listening(&[]).await;
     let foreign = [OFFER, ("origin", "https://evil.example")];
     assert_eq!(ask(&closed, "app", &foreign).await.err(), Some(403));

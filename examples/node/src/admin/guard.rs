@@ -1,9 +1,6 @@
 //! Who may look? Programs of this machine, and the page itself; with a token whoever knows it. Nobody changes anything.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -13,7 +10,7 @@ use axum::{
 };
 
 use crate::{
-    local::is_local,
+    local::{is_local, names_this_machine},
     own::SAFE,
     token::{self, Token},
 };
@@ -117,47 +114,20 @@ fn check_token(token: &Token, fields: &HeaderMap) -> Result<(), Response> {
 
 /// Without a token: this machine, under a name that only this machine has.
 fn check_local(request: &Request) -> Result<(), Response> {
-    let fields = request.headers();
-    if !is_local(request.extensions().get::<SocketAddr>(), fields) {
+    let client = request.extensions().get::<SocketAddr>();
+    if !is_local(client, request.headers()) {
         return Err(refuse(
             StatusCode::FORBIDDEN,
             "without a token (--admin-token) only programs of this machine may read this",
         ));
     }
-    // The authority of an absolute target replaces the field (RFC 9112, section 3.2.2).
-    let authority = match request.uri().authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => sole(fields, header::HOST),
-    };
-    if !authority.is_some_and(is_here) {
+    if !names_this_machine(request) {
         return Err(refuse(
             StatusCode::MISDIRECTED_REQUEST,
             "this is at an IP address or localhost, and under no other name",
         ));
     }
     Ok(())
-}
-
-/// The value of a field that is there once.
-fn sole(fields: &HeaderMap, name: header::HeaderName) -> Option<&str> {
-    let mut values = fields.get_all(name).iter();
-    let value = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(value)
-}
-
-/// Whether no page can have made the host of an authority point here.
-fn is_here(authority: &str) -> bool {
-    if authority.parse::<SocketAddr>().is_ok() || authority.parse::<IpAddr>().is_ok() {
-        return true;
-    }
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    host.eq_ignore_ascii_case("localhost") || bare.unwrap_or(host).parse::<IpAddr>().is_ok()
 }
 
 fn refuse(status: StatusCode, reason: &str) -> Response {

@@ -10,8 +10,9 @@ pub(crate) struct ListenArgs {
     /// Let local programs become services of this node by a WebSocket to /http/listen/NAME
     ///
     /// `p2p-http attach` is such a program; its help has the protocol for others. Without --listen-token only clients of
-    /// this machine may do so. The node then has services, and listens for peers: everywhere, as `serve` does, unless
-    /// --p2p-listen says where.
+    /// this machine may do so, which ask for localhost or an IP address. Behind a proxy or a tunnel that others reach, name a
+    /// --listen-token: what comes through one that adds no field of its own can look like this machine. The node then has
+    /// services, and listens for peers: everywhere, as `serve` does, unless --p2p-listen says where.
     ///
     /// Example: --allow-listen
     #[arg(long)]
