@@ -13,6 +13,7 @@ use tokio_tungstenite::{
     tungstenite::{
         Error,
         client::IntoClientRequest as _,
+        error::ProtocolError,
         handshake::client::Request,
         http::{HeaderValue, StatusCode, header},
     },
@@ -154,9 +155,11 @@ async fn connect(address: &str, request: Request) -> Result<WebSocketStream<TcpS
             response.status(),
             response.body().as_deref().unwrap_or_default(),
         )),
-        Err(error @ Error::Protocol(_)) => Err(Ended::Final(
-            anyhow::Error::new(error).context(format!("{address} is no gateway")),
-        )),
+        // What stands before a gateway takes connections while that restarts, and closes them without an answer.
+        Err(Error::Protocol(error)) if error != ProtocolError::HandshakeIncomplete => {
+            let error = anyhow::Error::new(error).context(format!("{address} is no gateway"));
+            Err(Ended::Final(error))
+        }
         Err(error) => Err(anyhow::Error::new(error)
             .context("the handshake failed")
             .into()),

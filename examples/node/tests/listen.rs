@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr, path::Path};
 
 use futures::{SinkExt, StreamExt, future::poll_fn};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
     WebSocketStream, accept_async, client_async,
     tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue},
@@ -517,6 +517,27 @@ async fn attach_comes_back_after_the_gateway_was_gone() {
     attached.signal("TERM").await;
     assert_eq!(attached.exit_code().await, Some(0));
     drop(at_last(&gateway, "app").await);
+}
+
+#[tokio::test]
+async fn attach_waits_for_the_gateway_behind_what_answers_nothing() {
+    let server = Server::bind().await;
+    let gateway = Node::listening(&[]).await;
+    let address = gateway.http("gateway ");
+    let mut attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
+    gateway.kill().await;
+
+    // It takes what was sent, and closes in order; a second try shows that the first was not the last.
+    let front = Server::new(TcpListener::bind(address).await.unwrap());
+    for _ in 0..2 {
+        front.accept().await.head().await;
+    }
+    // What answers and is no gateway will not become one.
+    front
+        .answer("HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        .await;
+    assert_eq!(attached.exit_code().await, Some(1));
+    attached.logged(&["error:", "is no gateway"]).await;
 }
 
 #[tokio::test]
