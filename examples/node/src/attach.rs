@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use anyhow::{Context, Result};
+use futures::{AsyncRead, AsyncWrite};
 use tokio::{
     io::copy_bidirectional,
     net::TcpStream,
@@ -18,20 +19,22 @@ use tokio_tungstenite::{
         http::{HeaderValue, StatusCode, header},
     },
 };
-use tokio_util::{compat::FuturesAsyncReadCompatExt as _, sync::CancellationToken};
+use tokio_util::{
+    compat::FuturesAsyncReadCompatExt as _, sync::CancellationToken, task::TaskTracker,
+};
 
 use crate::{
-    args::{AttachArgs, To},
+    args::{AttachArgs, Common, To},
     output::{self, Fact},
     shutdown,
     token::Token,
-    wire::{self, MuxStream, SUBPROTOCOL, Socket, Streams},
+    wire::{self, Leave, MuxStream, SUBPROTOCOL, Socket, Streams},
 };
 
 /// How long a gateway may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long the goodbye may take at the end.
+/// How long the gateway may take for the words of goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The first pause before another try, and the longest.
@@ -56,20 +59,19 @@ impl From<anyhow::Error> for Ended {
 /// # Errors
 ///
 /// Fails if the token cannot be used, or the gateway does not let this program in.
-pub(crate) async fn run(args: AttachArgs) -> Result<()> {
+pub(crate) async fn run(args: AttachArgs, common: &Common) -> Result<()> {
     let shutdown = shutdown::on_signal()?;
     let token = args.token.as_deref().map(Token::load).transpose()?;
     let request = request(&args, token.as_ref())?;
     let mut backoff = Backoff::default();
     loop {
         let began = Instant::now();
-        let ended = tokio::select! {
-            ended = attach(&args, request.clone(), &shutdown) => ended,
-            () = shutdown.cancelled() => return Ok(()),
-        };
+        let ended = attach(&args, request.clone(), &shutdown, common.drain).await;
         let error = match ended {
             Ok(()) => return Ok(()),
             Err(Ended::Final(error)) => return Err(error),
+            // The gateway has gone first.
+            Err(Ended::Passing(_)) if shutdown.is_cancelled() => return Ok(()),
             Err(Ended::Passing(error)) => error,
         };
         let pause = backoff.pause(began.elapsed(), jitter());
@@ -108,33 +110,73 @@ fn request(args: &AttachArgs, token: Option<&Token>) -> Result<Request> {
     Ok(request)
 }
 
-/// Attaches, and serves until the gateway has gone, or the process is to stop.
+/// Attaches, and serves until the gateway has gone, or the process is to stop and what runs has ended.
 async fn attach(
     args: &AttachArgs,
     request: Request,
     shutdown: &CancellationToken,
+    drain: Duration,
 ) -> Result<(), Ended> {
-    let socket = timeout(CONNECT, connect(&args.gateway.address, request)).await;
-    let socket = socket.context("the gateway did not answer in time")??;
-    let mut streams = Streams::taking(Socket::new(socket));
+    let connected = tokio::select! {
+        connected = timeout(CONNECT, connect(&args.gateway.address, request)) => connected,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    let socket = connected.context("the gateway did not answer in time")??;
+    let leave = Leave::default();
+    let mut streams = Streams::taking(Socket::new(socket, leave.clone()));
+    let running = TaskTracker::new();
     output::print(&Fact::Attached(&args.name));
+    let finished = async {
+        shutdown.cancelled().await;
+        finish(&leave, &running, drain).await;
+    };
+    tokio::select! {
+        error = take(&mut streams, &args.to, &leave, &running) => return Err(error.into()),
+        () = finished => {}
+    }
+    // A gateway that does not listen any more learns it from the end of the process.
+    let _ = timeout(GOODBYE, streams.close()).await;
+    Ok(())
+}
+
+/// Takes the streams that the gateway opens, until that has gone.
+async fn take<T>(
+    streams: &mut Streams<T>,
+    to: &To,
+    leave: &Leave,
+    running: &TaskTracker,
+) -> anyhow::Error
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     loop {
-        let stream = tokio::select! {
-            stream = streams.next() => stream,
-            () = shutdown.cancelled() => {
-                // A gateway that does not listen any more learns it from the end of the process.
-                let _ = timeout(GOODBYE, streams.close()).await;
-                return Ok(());
+        // A stream that is dropped is reset.
+        match streams.next().await {
+            Ok(Some(_)) if leave.is_known() => tracing::debug!("a stream comes too late"),
+            Ok(Some(stream)) if stream.has_place() => {
+                running.spawn(pass(stream, to.clone()));
             }
-        };
-        match stream.context("the connection to the gateway broke")? {
-            Some(stream) if stream.has_place() => {
-                tokio::spawn(pass(stream, args.to.clone()));
+            Ok(Some(_)) => tracing::warn!("the gateway opens too many streams"),
+            Ok(None) => return anyhow::anyhow!("the gateway closed the connection"),
+            Err(error) => {
+                let error = anyhow::Error::new(error);
+                return error.context("the connection to the gateway broke");
             }
-            // Dropping it is a reset.
-            Some(_) => tracing::warn!("the gateway opens too many streams"),
-            None => return Err(anyhow::anyhow!("the gateway closed the connection").into()),
         }
+    }
+}
+
+/// Has the gateway open no more streams, and waits until those that there are have ended, for `limit` at most.
+async fn finish(leave: &Leave, running: &TaskTracker, limit: Duration) {
+    leave.ask();
+    let ended = async {
+        // Until it has answered, it may have opened one. One that does not even answer opens none.
+        let _ = timeout(GOODBYE, leave.known()).await;
+        running.close();
+        running.wait().await;
+    };
+    if timeout(limit, ended).await.is_err() && !running.is_empty() {
+        shutdown::warn_of_cut(limit);
     }
 }
 

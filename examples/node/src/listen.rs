@@ -2,7 +2,7 @@
 
 mod names;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
+use futures::{AsyncRead, AsyncWrite};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use libp2p_http_proxy::ServiceName;
@@ -26,7 +27,7 @@ use self::names::{Held, Names, Refused};
 use crate::{
     local::{is_local, names_this_machine},
     token::{self, Token},
-    wire::{self, Asks, Opener, SUBPROTOCOL, Socket, Streams},
+    wire::{self, Asks, Leave, Opener, SUBPROTOCOL, Socket, Streams},
 };
 
 /// How long the answer to a handshake may take to leave.
@@ -102,25 +103,48 @@ async fn listen(
 
 /// The listener, until it goes.
 async fn serve(upgrade: OnUpgrade, asks: Asks, held: Held) {
+    let Ok(Ok(upgraded)) = timeout(HANDSHAKE, upgrade).await else {
+        return held.release().await;
+    };
     let name = held.name().clone();
-    if let Ok(Ok(upgraded)) = timeout(HANDSHAKE, upgrade).await {
-        tracing::info!(%name, "a listener came");
-        let io = TokioIo::new(upgraded);
-        let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(wire::config())).await;
-        let mut streams = Streams::opening(Socket::new(socket), asks);
-        let reason = tokio::select! {
-            ended = streams.next() => match ended {
-                Ok(None) => "it closed the connection".to_owned(),
-                Ok(Some(_)) => "it opened a stream, which is the gateway's part".to_owned(),
-                Err(error) => error.to_string(),
-            },
-            () = held.over() => "this node stops".to_owned(),
-        };
-        tracing::info!(%name, reason, "a listener has gone");
-        // Its word of goodbye is not worth a wait, as its name is.
-        tokio::spawn(timeout(HANDSHAKE, streams.close()));
-    }
+    tracing::info!(%name, "a listener came");
+    let io = TokioIo::new(upgraded);
+    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(wire::config())).await;
+    let leave = Leave::default();
+    let mut streams = Streams::opening(Socket::new(socket, leave.clone()), asks);
+    let opener = held.opener();
+    let ended = tokio::select! {
+        reason = end(&mut streams, held.over()) => Some(reason),
+        () = leave.known() => None,
+    };
+    // From here on the name is for others.
+    streams.open_no_more();
     held.release().await;
+    let reason = match ended {
+        Some(reason) => reason,
+        None => {
+            tracing::info!(%name, "a listener takes no more requests");
+            end(&mut streams, opener.unused()).await
+        }
+    };
+    tracing::info!(%name, reason, "a listener has gone");
+    // Nobody waits for its word of goodbye.
+    let _ = timeout(HANDSHAKE, streams.close()).await;
+}
+
+/// Moves what a listener sends and gets until it is `over`, or the listener has gone; says why.
+async fn end<T>(streams: &mut Streams<T>, over: impl Future<Output = ()>) -> String
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio::select! {
+        ended = streams.next() => match ended {
+            Ok(None) => "it closed the connection".to_owned(),
+            Ok(Some(_)) => "it opened a stream, which is the gateway's part".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        () = over => "no exchange needs it any more".to_owned(),
+    }
 }
 
 impl Page {

@@ -88,7 +88,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args, &common).await?,
         Command::Gateway(args) => gateway::run(args, &common).await?,
         Command::Forward(args) => forward::run(args, &common).await?,
-        Command::Attach(args) => attach::run(args).await?,
+        Command::Attach(args) => attach::run(args, &common).await?,
         Command::Meet(args) => meet::run(args, &common).await?,
         Command::Doctor(args) => return doctor::run(args, &common).await,
         Command::Demo(args) => return demo::run(&args, &common).await,

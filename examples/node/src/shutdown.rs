@@ -63,10 +63,16 @@ pub(crate) async fn finish(
     tokio::select! {
         result = join(&mut tasks) => result,
         () = deadline => {
-            tracing::warn!("cut the exchanges that still ran {} s after the signal", limit.as_secs());
+            warn_of_cut(limit);
             Ok(())
         }
     }
+}
+
+/// Says what becomes of exchanges that have not ended within `limit`.
+pub(crate) fn warn_of_cut(limit: Duration) {
+    let limit = limit.as_secs();
+    tracing::warn!("cut the exchanges that still ran {limit} s after the signal");
 }
 
 async fn join(tasks: &mut Tasks) -> Result<()> {

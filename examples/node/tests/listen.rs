@@ -560,6 +560,98 @@ async fn a_gateway_that_stops_lets_the_last_exchange_end() {
     assert_eq!(gateway.exit_code().await, Some(0));
 }
 
+/// Asks for a page of the service `app`, and waits until the server has the request.
+async fn held(gateway: &Node, server: &Server) -> (Conn, Conn) {
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    let path = format!("/http/{}/app/", gateway.fact("peer "));
+    client
+        .send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        .await;
+    let mut conn = server.accept().await;
+    conn.message().await;
+    (client, conn)
+}
+
+const NO_MORE: &str = "a listener takes no more requests";
+
+#[tokio::test]
+async fn attach_that_stops_lets_the_last_exchange_end_and_takes_no_more() {
+    let server = Server::bind().await;
+    let gateway = Node::listening(&[]).await;
+    let mut attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
+    let (mut client, mut conn) = held(&gateway, &server).await;
+    conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nla")
+        .await;
+    assert_eq!(client.head().await.status(), 200);
+    assert_eq!(client.exactly(2).await, b"la");
+    attached.signal("TERM").await;
+    gateway.logged(&[NO_MORE]).await;
+
+    // The name is for others, and their requests are.
+    answer_all(listener(&gateway, "app").await.unwrap(), "the next");
+    let response = get(&gateway, &gateway, "app/").await;
+    assert_eq!(response.text(), "the next");
+
+    conn.send("st").await;
+    assert_eq!(client.exactly(2).await, b"st");
+    assert_eq!(attached.exit_code().await, Some(0));
+    let response = get(&gateway, &gateway, "app/").await;
+    assert_eq!(response.text(), "the next");
+}
+
+#[tokio::test]
+async fn who_shares_a_name_takes_over_from_one_that_stops() {
+    let (one, two) = (Server::bind().await, Server::bind().await);
+    let gateway = Node::listening(&[]).await;
+    let mut first = Node::attach(&gateway, "app", &one.target(), &["--share"]).await;
+    let (mut client, mut conn) = held(&gateway, &one).await;
+    let _second = Node::attach(&gateway, "app", &two.target(), &["--share"]).await;
+    first.signal("TERM").await;
+    gateway.logged(&[NO_MORE]).await;
+    for _ in 0..3 {
+        let last = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi";
+        let (response, _) = tokio::join!(get(&gateway, &gateway, "app/"), two.answer(last));
+        assert_eq!(response.text(), "hi");
+    }
+    conn.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlast")
+        .await;
+    assert_eq!(client.message().await.text(), "last");
+    drop(conn);
+    assert_eq!(first.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_listener_that_leaves_and_stays_is_closed() {
+    let gateway = Node::listening(&[]).await;
+    let _other = listener(&gateway, "app?share=1").await.unwrap();
+    let mut socket = listener(&gateway, "app?share=1").await.unwrap();
+    let leaving = Message::Ping("leaving".into());
+    socket.send(leaving).await.unwrap();
+    let end = async { while let Some(Ok(_)) = socket.next().await {} };
+    within("the end of a listener", end).await;
+    gateway
+        .logged(&["a listener has gone", "no exchange"])
+        .await;
+}
+
+#[tokio::test]
+async fn attach_cuts_what_runs_at_the_end_of_the_drain_or_at_a_second_signal() {
+    for (drain, signals, code) in [("0", 1, 0), ("3600", 2, 130)] {
+        let server = Server::bind().await;
+        let gateway = Node::listening(&[]).await;
+        let more = ["--drain", drain];
+        let mut attached = Node::attach(&gateway, "app", &server.target(), &more).await;
+        let (mut client, _conn) = held(&gateway, &server).await;
+        attached.signal("TERM").await;
+        if signals == 2 {
+            gateway.logged(&[NO_MORE]).await;
+            attached.signal("TERM").await;
+        }
+        assert_eq!(attached.exit_code().await, Some(code));
+        assert_eq!(client.message().await.status(), 502);
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_502() {
     let gateway = Node::listening(&[]).await;

@@ -29,6 +29,9 @@ is one in JavaScript):
      other, and WebSockets.
   4. The gateway pings every 15 seconds, and takes a program that is silent for 45 seconds for gone.
      The name is free again as soon as the WebSocket ends.
+  5. A program that is about to end may send a ping with the payload `leaving`. From the pong on the
+     gateway opens no more streams to it, the name is free, and what runs may finish. This command
+     does so when it is told to stop, and waits for up to --drain seconds.
 Refusals: 400 (no such name), 401 (token), 403 (not from here), 404 or 400 without --allow-listen,
 409 (the name is taken; this command tries again), 426 (no WebSocket), 503 (too many).";
 

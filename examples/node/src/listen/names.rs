@@ -170,6 +170,10 @@ impl Held {
         self.group.over.cancelled().await;
     }
 
+    pub(super) fn opener(&self) -> Opener {
+        self.opener.clone()
+    }
+
     pub(super) fn name(&self) -> &ServiceName {
         &self.group.name
     }

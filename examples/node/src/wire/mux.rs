@@ -113,6 +113,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Streams<T> {
         }
     }
 
+    /// Opens no more streams. Who still asks for one is told that the connection has ended.
+    pub(crate) fn open_no_more(&mut self) {
+        self.waiting = None;
+        self.asks.close();
+        while self.asks.try_recv().is_ok() {}
+    }
+
     /// Ends the connection, and all streams with it.
     pub(crate) async fn close(mut self) {
         if let Err(error) = poll_fn(|cx| self.connection.poll_close(cx)).await {
@@ -157,6 +164,12 @@ impl Opener {
     /// How many more streams there is room for.
     pub(crate) fn room(&self) -> usize {
         self.room.available_permits()
+    }
+
+    /// Done when no stream is in use. Then a connection that opens no more is of no use either.
+    pub(crate) async fn unused(&self) {
+        // It fails where the semaphore is closed, which nobody does.
+        drop(self.room.acquire_many(STREAMS as u32).await);
     }
 
     /// Whether the connection has ended.
@@ -290,6 +303,7 @@ mod tests {
             held.push(stream(&opener, &mut taken).await);
         }
         assert_eq!(opener.room(), 0);
+        assert!(futures::poll!(Box::pin(opener.unused())).is_pending());
         let waiting = tokio::spawn({
             let opener = opener.clone();
             async move { opener.open(None).await.map(drop) }
@@ -298,6 +312,8 @@ mod tests {
         assert!(!waiting.is_finished());
         held.pop();
         waiting.await.unwrap().unwrap();
+        held.clear();
+        opener.unused().await;
     }
 
     #[tokio::test]
@@ -316,6 +332,22 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         }
         assert!(opener.is_gone());
+    }
+
+    #[tokio::test]
+    async fn who_asks_too_late_gets_none() {
+        let (near, _far) = tokio::io::duplex(1024);
+        let (opener, asks) = Opener::new();
+        let mut streams = Streams::opening(near.compat(), asks);
+        let early = opener.open(None);
+        futures::pin_mut!(early);
+        assert!(futures::poll!(&mut early).is_pending());
+        streams.open_no_more();
+        assert!(opener.is_gone());
+        for error in [early.await.err(), opener.open(None).await.err()] {
+            let kind = error.map(|error| error.kind());
+            assert_eq!(kind, Some(io::ErrorKind::ConnectionRefused));
+        }
     }
 
     #[tokio::test]

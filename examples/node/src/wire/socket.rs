@@ -15,6 +15,9 @@ use tokio_tungstenite::tungstenite::{
     error::ProtocolError,
     protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
 };
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::leave::{LEAVING, Leave};
 
 /// How often the other side is asked for a sign of life.
 const PING: Duration = Duration::from_secs(15);
@@ -49,10 +52,13 @@ pub(crate) struct Socket<S> {
     /// When the next ping is due.
     ping: Pin<Box<Sleep>>,
     closing: bool,
+    leave: Leave,
+    /// When we are to say that we leave; `None` once it is said.
+    asked: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl<S> Socket<S> {
-    pub(crate) fn new(inner: S) -> Self {
+    pub(crate) fn new(inner: S, leave: Leave) -> Self {
         let now = Instant::now();
         Self {
             inner,
@@ -61,6 +67,8 @@ impl<S> Socket<S> {
             heard: now,
             ping: Box::pin(sleep_until(now + PING)),
             closing: false,
+            asked: Some(Box::pin(leave.asked())),
+            leave,
         }
     }
 }
@@ -69,7 +77,8 @@ impl<S> Socket<S>
 where
     S: Sink<Message, Error = Error> + Unpin,
 {
-    /// Fails if the other side has been silent for too long, and asks it for a sign of life from time to time.
+    /// Fails if the other side has been silent for too long, asks it for a sign of life from time to time, and tells it that
+    /// we leave.
     fn poll_alive(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while self.ping.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
@@ -79,15 +88,24 @@ where
             }
             self.ping.as_mut().reset(now + PING);
             // Where there is no room, enough is on its way.
-            let ready = Pin::new(&mut self.inner).poll_ready(cx);
-            if ready.map_err(failed)?.is_ready() {
-                Pin::new(&mut self.inner)
-                    .start_send(Message::Ping(Bytes::new()))
-                    .map_err(failed)?;
-                let _sent = Pin::new(&mut self.inner).poll_flush(cx).map_err(failed)?;
-            }
+            let _sent = self.poll_ping(cx, &[])?;
+        }
+        if let Some(asked) = &mut self.asked
+            && asked.as_mut().poll(cx).is_ready()
+            && self.poll_ping(cx, LEAVING)?.is_ready()
+        {
+            self.asked = None;
         }
         Ok(())
+    }
+
+    /// Sends a ping, if there is room for it.
+    fn poll_ping(&mut self, cx: &mut Context<'_>, said: &'static [u8]) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.inner).poll_ready(cx)).map_err(failed)?;
+        let ping = Message::Ping(Bytes::from_static(said));
+        Pin::new(&mut self.inner).start_send(ping).map_err(failed)?;
+        let _sent = Pin::new(&mut self.inner).poll_flush(cx).map_err(failed)?;
+        Poll::Ready(Ok(()))
     }
 
     /// Makes a message of what is to be sent.
@@ -131,7 +149,8 @@ where
                     let text = "a text message came, where only binary ones mean something";
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
                 }
-                // The library answers pings.
+                // The library answers pings, with what they said.
+                Message::Ping(said) | Message::Pong(said) if said == LEAVING => this.leave.know(),
                 _ => {}
             }
         }
@@ -203,13 +222,13 @@ mod tests {
         let (near, far) = tokio::io::duplex(8 * MAX_MESSAGE);
         let near = WebSocketStream::from_raw_socket(near, Role::Server, Some(config())).await;
         let far = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
-        (Socket::new(near), far)
+        (Socket::new(near, Leave::default()), far)
     }
 
     #[tokio::test]
     async fn bytes_pass_however_they_are_put_into_messages() {
         let (mut near, far) = pair().await;
-        let mut far = Socket::new(far);
+        let mut far = Socket::new(far, Leave::default());
         let sent: Vec<u8> = (0..500_000_u32).flat_map(u32::to_le_bytes).collect();
         let send = async {
             for piece in sent.chunks(70_001) {
@@ -247,6 +266,27 @@ mod tests {
             () = answering => panic!("the other side was given up"),
             late = reading => assert!(late.is_err(), "{late:?}"),
         }
+    }
+
+    #[tokio::test]
+    async fn both_sides_know_when_one_leaves() {
+        let (mut near, far) = pair().await;
+        let mut far = Socket::new(far, Leave::default());
+        let (leaving, left) = (near.leave.clone(), far.leave.clone());
+        assert!(!leaving.is_known() && !left.is_known());
+        leaving.ask();
+        let known = async { futures::join!(leaving.known(), left.known()) };
+        let (mut one, mut other) = ([0; 1], [0; 1]);
+        tokio::select! {
+            _ = known => {}
+            ended = near.read(&mut one) => panic!("{ended:?}"),
+            ended = far.read(&mut other) => panic!("{ended:?}"),
+        }
+        // Bytes pass as before.
+        far.write_all(b"x").await.unwrap();
+        far.flush().await.unwrap();
+        near.read_exact(&mut one).await.unwrap();
+        assert_eq!(one, *b"x");
     }
 
     #[tokio::test]
