@@ -25,6 +25,7 @@ use tokio_util::{
 
 use crate::{
     args::{AttachArgs, Common, To},
+    logging::plain,
     output::{self, Fact},
     shutdown,
     token::Token,
@@ -212,7 +213,7 @@ async fn connect(address: &str, request: Request) -> Result<WebSocketStream<TcpS
 fn refused(status: StatusCode, body: &[u8]) -> Ended {
     let said = String::from_utf8_lossy(body);
     // Error pages begin with it.
-    let said = said.trim_start_matches(&status.to_string()).trim();
+    let said = plain(said.trim_start_matches(&status.to_string()));
     let error = anyhow::anyhow!("the gateway answers {status}: {said}");
     match status {
         StatusCode::BAD_REQUEST
@@ -303,6 +304,20 @@ mod tests {
             let (Ended::Final(error) | Ended::Passing(error)) =
                 refused(StatusCode::FORBIDDEN, body.as_bytes());
             let expected = "the gateway answers 403 Forbidden: not you";
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_the_gateway_said_does_nothing_to_the_terminal() {
+        let long = "x".repeat(100_000);
+        for (body, expected) in [
+            ("a\u{1b}[2J\u{202e}b\r\nc", "a\\u{1b}[2J\\u{202e}b c"),
+            (long.as_str(), &format!("{}...", &long[..1000])),
+        ] {
+            let (Ended::Final(error) | Ended::Passing(error)) =
+                refused(StatusCode::BAD_GATEWAY, body.as_bytes());
+            let expected = format!("the gateway answers 502 Bad Gateway: {expected}");
             assert_eq!(error.to_string(), expected);
         }
     }

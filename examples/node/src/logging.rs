@@ -9,6 +9,9 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 pub(crate) const DEFAULT_FILTER: &str =
     "warn,p2p_http=info,libp2p_http_proxy=info,http_access=info";
 
+/// Bytes of a line at most. Peers and servers choose some of them.
+const LONGEST: usize = 1000;
+
 const LEVELS: &str = "off, error, warn, info, debug and trace";
 
 /// Starts logging. The filter was checked with [`parse_filter`].
@@ -48,6 +51,28 @@ pub(crate) fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A text in one line that a terminal shows as it is: what comes from elsewhere can neither move the cursor nor turn the
+/// direction of writing, nor fill the screen.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len().min(LONGEST));
+    for character in one_line(text).chars() {
+        let turns = matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        );
+        if character.is_control() || turns {
+            plain.extend(character.escape_unicode());
+        } else {
+            plain.push(character);
+        }
+        if plain.len() >= LONGEST {
+            plain.push_str("...");
+            break;
+        }
+    }
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +80,14 @@ mod tests {
     #[test]
     fn a_message_is_one_line() {
         assert_eq!(one_line("outer: first\n  second"), "outer: first second");
+    }
+
+    #[test]
+    fn nothing_from_elsewhere_moves_the_cursor_or_fills_the_screen() {
+        assert_eq!(plain("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(plain("a\u{202e}b\u{7f}"), "a\\u{202e}b\\u{7f}");
+        assert_eq!(plain("größer"), "größer");
+        assert!(plain(&"x".repeat(LONGEST * 2)).len() <= LONGEST + 3);
     }
 
     #[test]

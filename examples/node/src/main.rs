@@ -46,11 +46,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Not `eprintln!`, which panics when nobody reads standard error.
-            let _ = writeln!(
-                io::stderr(),
-                "error: {}",
-                logging::one_line(&format!("{error:#}"))
-            );
+            let error = logging::plain(&format!("{error:#}"));
+            let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }

@@ -541,6 +541,30 @@ async fn attach_waits_for_the_gateway_behind_what_answers_nothing() {
 }
 
 #[tokio::test]
+async fn what_stands_for_a_gateway_does_nothing_to_the_terminal() {
+    let front = Server::bind().await;
+    let url = front.target();
+    let args = [
+        "attach",
+        "--gateway",
+        &url,
+        "--name",
+        "app",
+        "--to",
+        "127.0.0.1:1",
+    ];
+    let output = program::command(env!("CARGO_BIN_EXE_p2p-http"))
+        .args(args)
+        .output();
+    let answer =
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 15\r\n\r\n\u{1b}]0;owned\u{7}\u{1b}[2J!";
+    let (output, _) = tokio::join!(within("the end of attach", output), front.answer(answer));
+    let error = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(error.contains(r"\u{1b}]0;owned\u{7}\u{1b}[2J!"), "{error}");
+    assert!(!error.trim_end().contains(char::is_control), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_gateway_that_stops_lets_the_last_exchange_end() {
     let server = Server::bind().await;
     let mut gateway = Node::listening(&[]).await;
