@@ -102,7 +102,7 @@ impl Node {
         for address in &settings.external {
             swarm.add_external_address(address.clone());
         }
-        let (offers, changes) = Offers::new();
+        let (offers, changes) = Offers::new(status.clone());
         let node = Self {
             swarm,
             listeners: HashMap::new(),
