@@ -9,15 +9,21 @@
 //! One exchange at a time would pay for that, and is never made to wait; nor are large bodies.
 //!
 //! Frames that arrive are handed over in portions, too, so that the task of a large body goes on with each at once.
+//!
+//! A connection that is closed waits for the other side: a socket that is dropped while something came that nobody has read,
+//! as the windows of yamux do at any time, is reset by the system, and what the other side has not received yet is lost.
 
 use std::{
-    io, mem,
+    fmt, io, mem,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures::{AsyncRead, AsyncWrite};
 use libp2p_core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
+
+use crate::timer::Watchdog;
 
 /// A stream multiplexer whose frames leave together: less work for each of many small exchanges at once, on both sides.
 ///
@@ -97,8 +103,13 @@ const MOST_READS: u8 = 64;
 /// at a time are written in small pieces.
 const MOST_READ: usize = 64 * 1024;
 
+/// How long a connection that is closed waits for the other side to close it, too.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// How often something is read meanwhile until other work of the task gets its turn.
+const LINGERING_READS: usize = 16;
+
 /// A connection under a [`Coalescing`] multiplexer.
-#[derive(Debug)]
 pub struct Coalesced<C> {
     io: C,
     /// Something was written since a flush was asked for last.
@@ -117,6 +128,16 @@ pub struct Coalesced<C> {
     read: usize,
     /// For how many more flushes of a single frame others are expected.
     crowded: u8,
+    /// Our direction was closed.
+    closed: bool,
+    /// Since when the other side is waited for.
+    watchdog: Watchdog,
+}
+
+impl<C> fmt::Debug for Coalesced<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coalesced").finish_non_exhaustive()
+    }
 }
 
 impl<C> Coalesced<C> {
@@ -131,6 +152,8 @@ impl<C> Coalesced<C> {
             quiet: 0,
             read: 0,
             crowded: 0,
+            closed: false,
+            watchdog: Watchdog::default(),
         }
     }
 
@@ -168,6 +191,22 @@ impl<C: AsyncRead + Unpin> Coalesced<C> {
             Poll::Ready(Err(_)) | Poll::Pending => self.read = 0,
         }
         read
+    }
+}
+
+impl<C: AsyncRead + Unpin> Coalesced<C> {
+    /// Waits until the other side has closed the connection, too, or for long enough. What it still sends is for nobody.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 4096];
+        for _ in 0..LINGERING_READS {
+            match Pin::new(&mut self.io).poll_read(cx, &mut scratch) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => return self.watchdog.poll_expired(cx, LINGER),
+            }
+        }
+        cx.waker().wake_by_ref();
+        self.watchdog.poll_expired(cx, LINGER)
     }
 }
 
@@ -209,7 +248,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> AsyncRead for Coalesced<C> {
     }
 }
 
-impl<C: AsyncWrite + Unpin> AsyncWrite for Coalesced<C> {
+impl<C: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Coalesced<C> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -234,7 +273,11 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Coalesced<C> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_close(cx)
+        if !self.closed {
+            ready!(Pin::new(&mut self.io).poll_close(cx))?;
+            self.closed = true;
+        }
+        self.poll_gone(cx).map(Ok)
     }
 }
 
@@ -256,6 +299,8 @@ mod tests {
         written: Vec<u8>,
         flushes: usize,
         broken: bool,
+        /// The other side has closed the connection.
+        ended: bool,
     }
 
     impl AsyncRead for Socket {
@@ -269,6 +314,7 @@ mod tests {
                     buffer[0] = byte;
                     Poll::Ready(Ok(1))
                 }
+                None if self.ended => Poll::Ready(Ok(0)),
                 None => Poll::Pending,
             }
         }
@@ -499,5 +545,26 @@ mod tests {
         let mut task = crowded(b"");
         assert!(task.flush().is_ready());
         assert_eq!(task.wakes(), 0);
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_reads_until_the_other_side_closes_it_too() {
+        let mut task = Task::new(&[0; 2 * LINGERING_READS]);
+        assert!(task.poll(|io, cx| io.poll_close(cx)).is_pending());
+        assert_eq!(task.wakes(), 1);
+        assert!(task.poll(|io, cx| io.poll_close(cx)).is_pending());
+        assert!(task.poll(|io, cx| io.poll_close(cx)).is_pending());
+        assert!(task.io.io.incoming.is_empty());
+        task.io.io.ended = true;
+        assert!(task.poll(|io, cx| io.poll_close(cx)).is_ready());
+    }
+
+    #[test]
+    fn the_other_side_is_not_waited_for_without_end() {
+        let began = std::time::Instant::now();
+        let mut io = Coalesced::new(Socket::default());
+        let closed = futures::AsyncWriteExt::close(&mut io);
+        futures::executor::block_on(closed).expect("is closed");
+        assert!(began.elapsed() >= LINGER);
     }
 }

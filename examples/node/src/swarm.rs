@@ -58,7 +58,7 @@ use crate::{
 };
 
 /// How long closing the connections may take at exit; after this the peers find out by themselves.
-const GOODBYE: Duration = Duration::from_secs(1);
+const GOODBYE: Duration = Duration::from_secs(3);
 
 /// How often the node looks whether something is due. It does so only if it finds peers or has contacts.
 const TICK: Duration = Duration::from_secs(1);
