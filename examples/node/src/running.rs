@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     admin::Admin,
     bound::Bound,
-    ports::{Around, Ports},
+    ports::{Around, Ports, Prepared},
 };
 use crate::{
     gateway, output,
@@ -53,7 +53,7 @@ pub(crate) struct Running {
 /// What can fail of a change, done in advance.
 struct Opened {
     listeners: Vec<(Multiaddr, ListenerId)>,
-    ports: Vec<Option<Bound>>,
+    ports: Vec<Prepared>,
     admin: Option<Bound>,
     /// The requests to names that were not offered before.
     services: HashMap<ServiceName, Requests>,

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::Path,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use anyhow::{Context, Result, bail};
@@ -19,9 +20,10 @@ const SHORTEST: usize = 16;
 /// More is another file.
 const LONGEST: usize = 512;
 
-/// A secret that can stand in a field and in the name of a subprotocol. Never shown.
+/// A secret that can stand in a field and in the name of a subprotocol. Never shown. Clones are handles to the same one, which
+/// can be exchanged while it is asked for.
 #[derive(Clone)]
-pub(crate) struct Token(String);
+pub(crate) struct Token(Arc<RwLock<String>>);
 
 impl Token {
     /// Reads the secret in a file, white space around it left out.
@@ -50,17 +52,34 @@ impl Token {
     pub(crate) fn new(text: &str) -> Option<Self> {
         let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         let fits = (SHORTEST..=LONGEST).contains(&text.len()) && text.bytes().all(is_fit);
-        fits.then(|| Self(text.to_owned()))
+        fits.then(|| Self(Arc::new(RwLock::new(text.to_owned()))))
+    }
+
+    /// Exchanges the secret for that of `other`, for all who ask from here on.
+    pub(crate) fn set(&self, other: &Self) {
+        let secret = other.secret().clone();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = secret;
     }
 
     /// Whether somebody knows it, told in a time that does not depend on how much of it is right.
     pub(crate) fn is(&self, claimed: &str) -> bool {
-        self.0.as_bytes().ct_eq(claimed.as_bytes()).into()
+        self.secret().as_bytes().ct_eq(claimed.as_bytes()).into()
     }
 
     /// The value of the field `Authorization`.
     pub(crate) fn authorization(&self) -> String {
-        format!("Bearer {}", self.0)
+        format!("Bearer {}", self.secret())
+    }
+
+    fn secret(&self) -> RwLockReadGuard<'_, String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        let secret = other.secret().clone();
+        self.is(&secret)
     }
 }
 
@@ -111,6 +130,19 @@ mod tests {
         ] {
             assert!(Token::new(bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn all_who_hold_a_token_ask_for_the_new_one() {
+        let [old, new] = ["0123456789abcdef", "fedcba9876543210"];
+        let token = Token::new(old).unwrap();
+        let held = token.clone();
+        let other = Token::new(new).unwrap();
+        assert!(held.is(old) && held != other);
+        token.set(&other);
+        assert!(held.is(new) && !held.is(old) && held == other);
+        token.set(&held);
+        assert!(token.is(new));
     }
 
     #[test]

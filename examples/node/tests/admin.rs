@@ -595,6 +595,51 @@ fn a_reload_opens_moves_and_closes_the_page_and_forgets_nothing() {
     assert_eq!(node.stop("TERM"), Some(0));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_reload_takes_the_new_token_and_ends_what_the_old_one_opened() {
+    use self::support::process::signal;
+
+    let directory = tempfile::tempdir().unwrap();
+    let [config, token] = ["node.toml", "token"].map(|name| directory.path().join(name));
+    let text = format!("listen = []\n[admin]\nlisten = \"{LOCAL}\"\ntoken = \"token\"\n");
+    fs::write(&config, text).unwrap();
+    fs::write(&token, "0123456789abcdef").unwrap();
+    private(&token);
+    let node = Node::start(&["run", "--config", config.to_str().unwrap()]);
+    let address = node.http("admin ");
+    let ask = |token: &str| {
+        let bearer = format!("Authorization: Bearer {token}");
+        let fields = ["Host: node.example", &bearer];
+        status(&request(address, "GET", "/api/state", &fields))
+    };
+    let mut events = TcpStream::connect(address).unwrap();
+    events.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head =
+        "GET /api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n";
+    events.write_all(head.as_bytes()).unwrap();
+    let mut line = [0; 15];
+    events.read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"HTTP/1.1 200 OK");
+
+    fs::write(&token, "fedcba9876543210").unwrap();
+    signal(&node.child, "HUP");
+    node.printed_until("reloaded");
+    assert_eq!(
+        (ask("0123456789abcdef"), ask("fedcba9876543210")),
+        (401, 200)
+    );
+    events.read_to_end(&mut Vec::new()).unwrap();
+
+    // The same again is no news, and one that is none changes nothing.
+    signal(&node.child, "HUP");
+    assert_eq!(node.printed_until("reloaded"), ["reloaded"]);
+    fs::write(&token, "short").unwrap();
+    signal(&node.child, "HUP");
+    node.logged("not reloaded, and all stays as it was");
+    assert_eq!(ask("fedcba9876543210"), 200);
+}
+
 /// All else that there is to it: see tests/admin.
 #[tokio::test]
 async fn the_page_is_right_in_a_browser() {

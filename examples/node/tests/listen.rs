@@ -347,6 +347,47 @@ async fn with_a_token_only_those_who_know_it_may() {
     Node::attach(&gateway, "app", &server.target(), &["--token", &file]).await;
 }
 
+/// Has a node read its file again, which it takes.
+#[cfg(unix)]
+async fn reload(node: &mut Node) {
+    node.signal("HUP").await;
+    node.until("reloaded").await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_reload_takes_the_new_token_and_leaves_who_is_attached() {
+    const OLD: &str = "correct-horse-battery-staple";
+    const NEW: &str = "tr0ub4dor-and-another-three";
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("node.toml");
+    let text =
+        "listen = []\n[gateway]\nlisten = \"127.0.0.1:0\"\n[gateway.attach]\ntoken = \"token\"\n";
+    fs::write(&config, text).unwrap();
+    write_token(directory.path(), OLD);
+    let mut gateway = Node::start(&["run", "--config", config.to_str().unwrap()]).await;
+    let offers = [OLD, NEW].map(|token| format!("{PROTOCOL}, bearer.{token}"));
+    let [old, new] = offers
+        .each_ref()
+        .map(|offer| [("sec-websocket-protocol", offer.as_str())]);
+    answer_all(ask(&gateway, "app", &old).await.unwrap(), "still here");
+
+    write_token(directory.path(), NEW);
+    reload(&mut gateway).await;
+    assert_eq!(ask(&gateway, "other", &old).await.err(), Some(401));
+    drop(ask(&gateway, "other", &new).await.unwrap());
+    assert_eq!(get(&gateway, &gateway, "app/").await.text(), "still here");
+
+    // One that is none changes nothing.
+    write_token(directory.path(), "short");
+    gateway.signal("HUP").await;
+    let said = ["not reloaded, and all stays as it was", "is not one"];
+    gateway.logged(&said).await;
+    assert_eq!(ask(&gateway, "another", &old).await.err(), Some(401));
+    drop(ask(&gateway, "another", &new).await.unwrap());
+    assert_eq!(get(&gateway, &gateway, "app/").await.text(), "still here");
+}
+
 #[tokio::test]
 async fn without_a_token_only_programs_of_this_machine_may() {
     let gateway = Node::listening(&["--allow-origin", "*", "--domain", "gate.example"]).await;

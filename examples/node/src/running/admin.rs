@@ -12,6 +12,7 @@ use crate::{
     setup,
     shutdown::Tasks,
     status::Status,
+    token::Token,
 };
 
 /// Opens the admin address for as long as the process runs, and prints it.
@@ -41,25 +42,29 @@ pub(super) fn print(address: Option<SocketAddr>) {
 pub(super) struct Admin(Option<Open>);
 
 struct Open {
-    setup: setup::Admin,
+    listen: SocketAddr,
     address: SocketAddr,
     spare: std::net::TcpListener,
+    /// As it was in its file.
+    token: Option<Token>,
     /// Ends it while the node goes on.
     stop: CancellationToken,
 }
 
 impl Admin {
-    /// Opens what is wanted; `None` where that is nothing, or open.
+    /// Opens what is wanted; `None` where that is nothing, or open with the token that is in its file now.
     ///
     /// # Errors
     ///
     /// Fails if the address is taken or not one of this machine, or the token cannot be read. Then nothing has changed.
     pub(super) fn open(&self, wanted: Option<&setup::Admin>) -> Result<Option<Bound>> {
-        let Some(wanted) = wanted.filter(|wanted| !self.is(wanted)) else {
+        let Some(wanted) = wanted else {
             return Ok(None);
         };
+        let token = wanted.token.as_deref().map(Token::load).transpose()?;
         let same = self.0.as_ref().filter(|open| open.is_at(wanted.listen));
         let spare = match same {
+            Some(open) if open.token == token => return Ok(None),
             // With another token.
             Some(open) => open.spare.try_clone(),
             None => gateway::listen(wanted.listen).and_then(tokio::net::TcpListener::into_std),
@@ -68,7 +73,7 @@ impl Admin {
             let address = wanted.listen;
             format!("cannot listen on {address} for the admin page; choose another address or port (0 lets the system choose)")
         })?;
-        Bound::new(wanted.token.as_deref(), Ok(spare)).map(Some)
+        Bound::new(token, Ok(spare)).map(Some)
     }
 
     /// Has what is wanted and nothing else, with what [`open`](Self::open) gave for it. Returns the address if it is new.
@@ -78,24 +83,30 @@ impl Admin {
         bound: Option<Bound>,
         (tasks, status, shutdown): (&mut Tasks, &Status, &CancellationToken),
     ) -> Option<SocketAddr> {
-        if bound.is_none() && wanted.is_some_and(|wanted| self.is(wanted)) {
+        if bound.is_none() && wanted.is_some() {
             return None;
         }
         if let Some(gone) = self.0.take() {
+            let token = bound.as_ref().and_then(|bound| bound.token.as_ref());
+            // What still comes to it before it has ended.
+            if let Some((old, new)) = gone.token.as_ref().zip(token) {
+                old.set(new);
+            }
             gone.stop.cancel();
         }
-        let new = wanted.zip(bound).map(|(setup, bound)| {
+        let new = wanted.zip(bound).map(|(wanted, bound)| {
             let stop = shutdown.child_token();
-            let router = admin::router(status.clone(), bound.token, stop.clone());
+            let router = admin::router(status.clone(), bound.token.clone(), stop.clone());
             let served = admin::serve(bound.listener, router, stop.clone());
             tasks.spawn(async move {
                 served.await;
                 Ok(())
             });
             Open {
-                setup: setup.clone(),
+                listen: wanted.listen,
                 address: bound.address,
                 spare: bound.spare,
+                token: bound.token,
                 stop,
             }
         });
@@ -104,16 +115,11 @@ impl Admin {
         status.set_admin(address);
         address
     }
-
-    fn is(&self, wanted: &setup::Admin) -> bool {
-        let open = self.0.as_ref();
-        open.is_some_and(|open| open.is_at(wanted.listen) && open.setup.token == wanted.token)
-    }
 }
 
 impl Open {
     /// Whether it is what was asked for, by the port that was asked for or the one that the system chose.
     fn is_at(&self, listen: SocketAddr) -> bool {
-        [self.setup.listen, self.address].contains(&listen)
+        [self.listen, self.address].contains(&listen)
     }
 }

@@ -1,6 +1,6 @@
 //! A port that was opened, or taken over, and does not serve yet.
 
-use std::{io, net::SocketAddr, path::Path};
+use std::{io, net::SocketAddr};
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
@@ -20,12 +20,11 @@ pub(super) struct Bound {
 impl Bound {
     /// # Errors
     ///
-    /// Fails if the port cannot be used, or the file has no token.
+    /// Fails if the port cannot be used.
     pub(super) fn new(
-        token: Option<&Path>,
+        token: Option<Token>,
         spare: io::Result<std::net::TcpListener>,
     ) -> Result<Self> {
-        let token = token.map(Token::load).transpose()?;
         let bound = spare.and_then(|spare| {
             Ok(Self {
                 listener: TcpListener::from_std(spare.try_clone()?)?,

@@ -1,6 +1,6 @@
 //! Which ports for HTTP clients are open, and how do they become others?
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
 use libp2p_http_proxy::{ForwardConfig, Gateway, GatewayConfig, GatewayRules, Rules};
@@ -17,6 +17,7 @@ use crate::{
     shutdown::Tasks,
     status,
     swarm::Node,
+    token::Token,
 };
 
 /// The ports that are open.
@@ -30,8 +31,18 @@ struct OpenPort {
     /// The same as the one that is served, so that another gateway can go on with it.
     spare: std::net::TcpListener,
     rules: Rules<GatewayRules>,
+    /// What programs have to know to become services.
+    token: Option<Token>,
     /// Ends it while the node goes on.
     stop: CancellationToken,
+}
+
+/// What was done in advance for a port that is wanted.
+pub(super) enum Prepared {
+    /// It was opened, or taken over.
+    New(Bound),
+    /// One that leads to the same is open, and asks programs for this from now on.
+    Same(Option<Token>),
 }
 
 /// What a port needs of the node around it.
@@ -45,10 +56,15 @@ pub(super) struct Around<'a> {
 }
 
 impl OpenPort {
-    /// Whether another port differs from it in nothing but rules.
+    /// Whether another port differs from it in nothing but rules, and what a token is.
     fn leads_to_same(&self, other: &Port) -> bool {
-        let Port { only, attach, .. } = &self.port;
-        self.is_at(other.listen) && (only, attach) == (&other.only, &other.attach)
+        let attach = |port: &Port| {
+            let attach = port.attach.clone();
+            attach.map(|attach| (attach.token.is_some(), attach.allowed))
+        };
+        self.is_at(other.listen)
+            && self.port.only == other.only
+            && attach(&self.port) == attach(other)
     }
 
     /// Whether it is what was asked for, by the port that was asked for or the one that the system chose.
@@ -58,47 +74,56 @@ impl OpenPort {
 }
 
 impl Ports {
-    /// Opens what is not open yet: one for each of `wanted`, or `None` where there is one that leads to the same.
+    /// Opens what is not open yet, and reads the tokens of all: one for each of `wanted`.
     ///
     /// # Errors
     ///
-    /// Fails if an address is taken or not one of this machine. Then nothing has changed.
-    pub(super) fn open(&self, wanted: &[Port]) -> Result<Vec<Option<Bound>>> {
+    /// Fails if an address is taken or not one of this machine, or a token cannot be read. Then nothing has changed.
+    pub(super) fn open(&self, wanted: &[Port]) -> Result<Vec<Prepared>> {
         let mut free: Vec<_> = self.0.iter().collect();
-        let bound = wanted.iter().map(|port| {
+        let prepared = wanted.iter().map(|port| {
+            let token = token(port)?;
             if let Some(same) = free.iter().position(|open| open.leads_to_same(port)) {
-                free.swap_remove(same);
-                return Ok(None);
+                free.remove(same);
+                return Ok(Prepared::Same(token));
             }
             let taken = self.0.iter().find(|open| open.is_at(port.listen));
             match taken.filter(|_| port.listen.port() != 0) {
                 // A gateway becomes a forwarded port, say: no client is to find it closed.
-                Some(open) => Bound::new(token(port), open.spare.try_clone()).map(Some),
+                Some(open) => Bound::new(token, open.spare.try_clone()).map(Prepared::New),
                 None => {
                     let (listener, _) = gateway::bind(port.listen)?;
-                    Bound::new(token(port), listener.into_std()).map(Some)
+                    Bound::new(token, listener.into_std()).map(Prepared::New)
                 }
             }
         });
-        bound.collect()
+        prepared.collect()
     }
 
     /// Serves `wanted` and nothing else, with what [`open`](Self::open) gave for it. Returns what is to be told.
     pub(super) fn set(
         &mut self,
         wanted: &[Port],
-        bound: Vec<Option<Bound>>,
+        prepared: Vec<Prepared>,
         mut around: Around<'_>,
     ) -> Vec<(SocketAddr, Port)> {
         let mut before = std::mem::take(&mut self.0);
         let mut new = Vec::new();
-        for (port, bound) in wanted.iter().zip(bound) {
-            if let Some(bound) = bound {
-                new.push((bound.address, port.clone()));
-                self.0.push(around.serve(port.clone(), bound));
-            } else if let Some(same) = before.iter().position(|open| open.leads_to_same(port)) {
-                let mut open = before.swap_remove(same);
+        for (port, prepared) in wanted.iter().zip(prepared) {
+            let token = match prepared {
+                Prepared::New(bound) => {
+                    new.push((bound.address, port.clone()));
+                    self.0.push(around.serve(port.clone(), bound));
+                    continue;
+                }
+                Prepared::Same(token) => token,
+            };
+            if let Some(same) = before.iter().position(|open| open.leads_to_same(port)) {
+                let mut open = before.remove(same);
                 open.rules.set(port.rules.clone());
+                if let Some((old, new)) = open.token.as_ref().zip(token.as_ref()) {
+                    old.set(new);
+                }
                 open.port = port.clone();
                 self.0.push(open);
             }
@@ -118,9 +143,11 @@ impl Ports {
     }
 }
 
-/// File with what programs have to know to become services.
-fn token(port: &Port) -> Option<&Path> {
-    port.attach.as_ref()?.token.as_deref()
+/// What programs have to know to become services.
+fn token(port: &Port) -> Result<Option<Token>> {
+    let attach = port.attach.as_ref();
+    let file = attach.and_then(|attach| attach.token.as_deref());
+    file.map(Token::load).transpose()
 }
 
 impl Around<'_> {
@@ -139,7 +166,7 @@ impl Around<'_> {
         let status = self.node.status().clone();
         let attached = port.attach.as_ref().map(|attach| {
             let site = self.site(attach, &stop);
-            listen::page(site, bound.token)
+            listen::page(site, bound.token.clone())
         });
         gateway = gateway.with_own(own::pages(status, attached));
         let stopped = stop.clone().cancelled_owned();
@@ -148,7 +175,7 @@ impl Around<'_> {
             listener,
             spare,
             address,
-            ..
+            token,
         } = bound;
         self.tasks.spawn(async move {
             let late = async {
@@ -171,6 +198,7 @@ impl Around<'_> {
             address,
             spare,
             rules,
+            token,
             stop,
         }
     }
