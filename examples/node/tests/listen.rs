@@ -560,6 +560,65 @@ async fn attach_comes_back_after_the_gateway_was_gone() {
     drop(at_last(&gateway, "app").await);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_reload_lets_the_last_exchange_end_however_long_it_takes() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("node.toml");
+    let text =
+        |port: &str| format!("listen = []\n[gateway]\nlisten = \"{port}\"\n[gateway.attach]\n");
+    fs::write(&config, text("127.0.0.1:0")).unwrap();
+    let run = ["run", "--drain", "0", "--config", config.to_str().unwrap()];
+    let mut gateway = Node::start(&run).await;
+    let server = Server::bind().await;
+    let mut attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
+    let mut client = Conn::connect(gateway.http("gateway ")).await;
+    let path = format!("/http/{}/app/", gateway.fact("peer "));
+    client
+        .send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        .await;
+    let mut conn = server.accept().await;
+    conn.message().await;
+    conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nla")
+        .await;
+    assert_eq!(client.head().await.status(), 200);
+
+    let port = gateway.http("gateway ").to_string();
+    fs::write(&config, text(&port) + "allow = []\n").unwrap();
+    reload(&mut gateway).await;
+    // Nothing else is taken on under the old rules.
+    assert_eq!(get(&gateway, &gateway, "app/").await.status(), 404);
+    conn.send("st").await;
+    assert_eq!(client.exactly(4).await, b"last");
+
+    // Then the program comes back, under the new ones.
+    attached.until("attached app").await;
+    assert_eq!(get(&gateway, &gateway, "app/").await.status(), 403);
+}
+
+/// Cut, and not taken for a whole response whose end is the end of the connection.
+#[tokio::test]
+async fn a_gateway_that_stops_cuts_the_exchange_that_takes_too_long() {
+    let server = Server::bind().await;
+    let mut gateway = Node::listening(&["--drain", "0"]).await;
+    let _attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
+    let other = Node::gateway(&gateway, &[]).await;
+    let mut client = Conn::connect(other.http("gateway ")).await;
+    let path = format!("/http/{}/app/", gateway.fact("peer "));
+    client
+        .send(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"))
+        .await;
+    let mut conn = server.accept().await;
+    conn.message().await;
+    conn.send("HTTP/1.1 200 OK\r\n\r\npart").await;
+    assert_eq!(client.head().await.status(), 200);
+    client.exactly(4).await;
+    gateway.signal("TERM").await;
+    assert_eq!(gateway.exit_code().await, Some(0));
+    let rest = client.rest().await;
+    assert!(rest.is_err(), "{rest:?}");
+}
+
 #[tokio::test]
 async fn attach_waits_for_the_gateway_behind_what_answers_nothing() {
     let server = Server::bind().await;

@@ -170,28 +170,15 @@ impl Around<'_> {
         });
         gateway = gateway.with_own(own::pages(status, attached));
         let stopped = stop.clone().cancelled_owned();
-        let (shutdown, drain) = (self.shutdown.clone(), self.drain);
         let Bound {
             listener,
             spare,
             address,
             token,
         } = bound;
-        self.tasks.spawn(async move {
-            let late = async {
-                shutdown.cancelled().await;
-                sleep(drain).await;
-            };
-            tokio::select! {
-                biased;
-                served = gateway.serve(listener, stopped) => {
-                    served.context("cannot accept HTTP clients any more")
-                }
-                () = late => {
-                    tracing::warn!("exchanges did not end in time");
-                    Ok(())
-                }
-            }
+        self.spawn(async move {
+            let served = gateway.serve(listener, stopped).await;
+            served.context("cannot accept HTTP clients any more")
         });
         OpenPort {
             port,
@@ -209,13 +196,14 @@ impl Around<'_> {
     fn site(&mut self, attach: &Attach, stop: &CancellationToken) -> Site {
         let running = TaskTracker::new();
         let (asked, all) = (stop.clone(), running.clone());
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             asked.cancelled().await;
             all.close();
             all.wait().await;
             Ok(())
         });
-        let mut config = ForwardConfig::default().with_drain_timeout(self.drain);
+        // As at the port itself.
+        let mut config = ForwardConfig::default().with_drain_timeout(Duration::MAX);
         if let Some(peers) = &attach.allowed {
             config = config.with_allowed_peers(peers.iter().copied());
         }
@@ -226,6 +214,25 @@ impl Around<'_> {
             shutdown: stop.clone(),
             tasks: running,
         }
+    }
+
+    /// Runs what has exchanges, which have their time once the process was asked to stop, and all of it before.
+    fn spawn(&mut self, work: impl Future<Output = Result<()>> + Send + 'static) {
+        let (shutdown, drain) = (self.shutdown.clone(), self.drain);
+        self.tasks.spawn(async move {
+            let late = async {
+                shutdown.cancelled().await;
+                sleep(drain).await;
+            };
+            tokio::select! {
+                biased;
+                ended = work => ended,
+                () = late => {
+                    tracing::warn!("exchanges did not end in time");
+                    Ok(())
+                }
+            }
+        });
     }
 }
 
