@@ -134,6 +134,34 @@ async fn a_server_that_is_attached_answers_another_node() {
 }
 
 #[tokio::test]
+async fn what_attached_programs_answer_is_on_the_admin_page() {
+    let gateway = Node::listening(&["--admin", "127.0.0.1:0"]).await;
+    answer_all(listener(&gateway, "app").await.unwrap(), "one");
+    let other = Node::gateway(&gateway, &[]).await;
+    let admin = gateway.http("admin ");
+    let mut events = Conn::connect(admin).await;
+    events
+        .send(format!("GET /api/events HTTP/1.1\r\nHost: {admin}\r\n\r\n"))
+        .await;
+    events.head().await;
+    assert_eq!(get(&other, &gateway, "app/page").await.text(), "one");
+    let wanted = ["\"side\":\"origin\"", "\"path\":\"/page\""];
+    let told = async {
+        loop {
+            let chunk = events.chunk().await;
+            let news = String::from_utf8_lossy(&chunk);
+            if wanted.iter().all(|part| news.contains(part)) {
+                break;
+            }
+        }
+    };
+    within("the exchange to be shown", told).await;
+    let figures = Conn::connect(admin).await.get("/metrics").await.text();
+    let counted = "libp2p_http_exchanges_total{side=\"origin\"";
+    assert!(figures.contains(counted), "{figures}");
+}
+
+#[tokio::test]
 async fn a_web_socket_goes_through_the_web_socket() {
     let server = Server::bind().await;
     let gateway = Node::listening(&[]).await;

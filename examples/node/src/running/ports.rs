@@ -203,7 +203,9 @@ impl Around<'_> {
             Ok(())
         });
         // As at the port itself.
-        let mut config = ForwardConfig::default().with_drain_timeout(Duration::MAX);
+        let mut config = ForwardConfig::default()
+            .with_drain_timeout(Duration::MAX)
+            .with_observer(self.node.observer());
         if let Some(peers) = &attach.allowed {
             config = config.with_allowed_peers(peers.iter().copied());
         }
