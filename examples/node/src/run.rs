@@ -1,8 +1,8 @@
 //! `p2p-http run`: a node as a file describes it. Also what every other command that runs a node does with its description.
 
-use std::path::Path;
+use std::{io, path::Path};
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, bail};
 
 use crate::{
     args::{Common, RunArgs, swarm_key},
@@ -23,10 +23,7 @@ use crate::{
 pub(crate) async fn run(args: &RunArgs, common: &Common) -> Result<()> {
     let file = args.config.as_path();
     if args.check {
-        let setup = config::load(file)?;
-        for error in unusable_files(&setup) {
-            tracing::warn!("a node will not start with this file as it is: {error:#}");
-        }
+        check_files(&config::load(file)?)?;
         output::line(&format_args!("{} is right", file.display()));
         return Ok(());
     }
@@ -35,6 +32,28 @@ pub(crate) async fn run(args: &RunArgs, common: &Common) -> Result<()> {
     let setup = config::load(file)?;
     let (node, running) = start(setup, common).await?;
     until_stopped(node, running, Some((file, hangups)), common).await
+}
+
+/// Looks at the files that a description names. Those that are missing may still come before the node starts.
+///
+/// # Errors
+///
+/// Says what is wrong with those that are there.
+fn check_files(setup: &Setup) -> Result<()> {
+    const SAID: &str = "a node will not start with this file as it is";
+    let is_missing = |error: &Error| {
+        let cause = error.downcast_ref::<io::Error>();
+        cause.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let (missing, wrong): (Vec<_>, Vec<_>) = unusable_files(setup).partition(is_missing);
+    for error in missing {
+        tracing::warn!("{SAID}: {error:#}");
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let wrong: Vec<_> = wrong.iter().map(|error| format!("{error:#}")).collect();
+    bail!("{SAID}: {}", wrong.join("; "))
 }
 
 /// What is wrong with the files that a description names. One that the first start creates may be missing.

@@ -8,6 +8,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     thread,
 };
@@ -351,6 +352,43 @@ fn a_file_can_be_checked_without_running_it() {
         text(&right.stderr)
     );
     assert!(!directory.path().join("node.key").exists());
+
+    // What is there has to be what it is said to be.
+    let secret = directory.path().join("secret");
+    for (content, mode, said) in [
+        ("correct-horse-battery-staple", 0o600, None),
+        ("correct-horse-battery-staple", 0o644, Some("chmod 600")),
+        ("short", 0o600, Some("is not one: write 16")),
+    ] {
+        fs::write(&secret, content).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
+        for table in [
+            "[admin]\nlisten = \"127.0.0.1:0\"",
+            "[gateway]\n[gateway.attach]",
+        ] {
+            let checked = check(&format!("{table}\ntoken = \"secret\"\n"));
+            let error = text(&checked.stderr);
+            assert_eq!(
+                checked.status.code(),
+                Some(said.is_some().into()),
+                "{error}"
+            );
+            let told = "a node will not start with this file as it is: ";
+            assert!(
+                said.is_none_or(|said| error.contains(told) && error.contains(said)),
+                "{error}"
+            );
+        }
+    }
+    for (table, said) in [
+        ("identity = \"secret\"", "not an identity file"),
+        ("[network]\nswarm_key = \"secret\"", "no key of a network"),
+    ] {
+        let checked = check(table);
+        let error = text(&checked.stderr);
+        assert_eq!(checked.status.code(), Some(1), "{error}");
+        assert!(error.contains(said), "{error}");
+    }
 
     let wrong = check("\n[gateway]\npublic = true\n");
     assert_eq!(wrong.status.code(), Some(1));

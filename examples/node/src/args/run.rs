@@ -49,6 +49,8 @@ pub(crate) struct RunArgs {
     pub(crate) config: PathBuf,
 
     /// Only say whether the file is right: exit status 0 if it is, else 1 with its line and column
+    ///
+    /// The keys and tokens that it names are looked at, too. One that is missing is no more than a warning.
     #[arg(long)]
     pub(crate) check: bool,
 }
