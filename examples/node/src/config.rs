@@ -353,6 +353,24 @@ mod tests {
                 16,
                 "{} for the defaults",
             ),
+            (
+                "[network]\nrelay_server = { duration = \"25 h\" }",
+                2,
+                29,
+                "from 1 s to 86400 s",
+            ),
+            (
+                "[network]\nrelay_server = { duration = \"999 ms\" }",
+                2,
+                29,
+                "from 1 s to 86400 s",
+            ),
+            (
+                "[network]\nrelay_server = { duration = 60 }",
+                2,
+                29,
+                "\"10 s\"",
+            ),
             ("[gateway]\nattach = true", 2, 10, "{} for the defaults"),
             ("limits = 1", 1, 10, "[limits]"),
             (

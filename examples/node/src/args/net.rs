@@ -148,7 +148,7 @@ struct RelayArgs {
         long,
         value_name = "SECONDS",
         default_value_t = 120,
-        value_parser = clap::value_parser!(u32).range(1..=86_400),
+        value_parser = clap::value_parser!(u32).range(1..=RelayLimits::MOST_SECONDS.into()),
         requires = "relay_server"
     )]
     relay_seconds: u32,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     file::Listen,
     limits::Limits,
-    values::{Count, SizeOrNone, Text, Time},
+    values::{Count, Seconds, SizeOrNone, Text},
 };
 use crate::{
     address::PeerAddress,
@@ -44,7 +44,7 @@ struct RelayServer {
     reservations: Option<Count<1_000_000>>,
     circuits: Option<Count<1_000_000>>,
     bytes: Option<SizeOrNone>,
-    duration: Option<Time>,
+    duration: Option<Seconds<{ RelayLimits::MOST_SECONDS }>>,
 }
 
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl RelayServer {
             bytes: self.bytes.map_or(128 * 1024, |SizeOrNone(bytes)| bytes),
             duration: self
                 .duration
-                .map_or(Duration::from_secs(120), |Time(time)| time),
+                .map_or(Duration::from_secs(120), |Seconds(time)| time),
         }
     }
 }

@@ -128,6 +128,29 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+/// A time of 1 to `MAX` seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seconds<const MAX: u32>(pub(super) Duration);
+
+impl<const MAX: u32> FromStr for Seconds<MAX> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Time(time) = text.parse()?;
+        let fits = Duration::from_secs(1)..=Duration::from_secs(MAX.into());
+        match fits.contains(&time) {
+            true => Ok(Self(time)),
+            false => Err(format!("{text:?} is not a time from 1 s to {MAX} s")),
+        }
+    }
+}
+
+impl<'de, const MAX: u32> Deserialize<'de> for Seconds<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Written(TIME, PhantomData))
+    }
+}
+
 /// A time, or `"never"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TimeOrNever(pub(super) Option<Duration>);

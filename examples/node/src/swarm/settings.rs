@@ -52,6 +52,11 @@ pub(crate) struct RelayLimits {
     pub(crate) duration: Duration,
 }
 
+impl RelayLimits {
+    /// A day. A relay tells peers the duration in 32 bits, and breaks down where that is not enough.
+    pub(crate) const MOST_SECONDS: u32 = 86_400;
+}
+
 impl Settings {
     /// Whether a peer may be found whose address nobody has told.
     pub(crate) fn finds_peers(&self) -> bool {
