@@ -34,13 +34,38 @@ pub(crate) fn obtain(path: Option<&Path>) -> Result<Keypair> {
 ///
 /// Fails if the file cannot be read, does not hold a key, or can be read by others.
 pub(crate) fn read(path: &Path) -> Result<Option<Keypair>> {
-    match File::open(path) {
+    match open(path) {
         Ok(file) => load(path, file).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
             Err(error).with_context(|| format!("cannot open the identity file {}", path.display()))
         }
     }
+}
+
+/// Opens a file with a secret. A pipe would be waited for until somebody writes to it, and is opened at once, for
+/// [`refuse_readable_by_others`] to see what it is.
+///
+/// # Errors
+///
+/// Fails if the file cannot be opened.
+#[cfg(unix)]
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let at_once = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut options = File::options();
+    options.read(true).custom_flags(at_once).open(path)
+}
+
+/// Other systems have no pipes among their files.
+///
+/// # Errors
+///
+/// Fails if the file cannot be opened.
+#[cfg(not(unix))]
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 fn load(path: &Path, file: File) -> Result<Keypair> {
@@ -120,8 +145,8 @@ fn create(path: &Path) -> Result<Keypair> {
             Ok(keypair)
         }
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-            let file = File::open(path)
-                .with_context(|| format!("cannot open the identity file {shown}"))?;
+            let file =
+                open(path).with_context(|| format!("cannot open the identity file {shown}"))?;
             load(path, file)
         }
         Err(error) => {
@@ -234,6 +259,33 @@ mod tests {
         }
         let error = identify(directory.path()).unwrap_err().to_string();
         assert!(error.contains("not a regular file"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_that_nobody_writes_to_is_refused_and_not_waited_for() {
+        use std::{process::Command, sync::mpsc, time::Duration};
+
+        use crate::token::Token;
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        let made = Command::new("mkfifo")
+            .args(["-m", "600"])
+            .arg(&path)
+            .status();
+        assert!(made.unwrap().success());
+        let (sender, refused) = mpsc::channel();
+        thread::spawn(move || {
+            let token = Token::load(&path).map(drop);
+            for result in [identify(&path).map(drop), token] {
+                sender.send(result.unwrap_err().to_string()).unwrap();
+            }
+        });
+        for _ in 0..2 {
+            let error = refused.recv_timeout(Duration::from_secs(60)).unwrap();
+            assert!(error.contains("not a regular file"), "{error}");
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Which secret does somebody have to know, and who knows it?
 
 use std::{
-    fs::File,
     io::{self, Read as _},
     path::Path,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
@@ -34,7 +33,7 @@ impl Token {
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let shown = path.display();
         let file =
-            File::open(path).with_context(|| format!("cannot open the token file {shown}"))?;
+            identity::open(path).with_context(|| format!("cannot open the token file {shown}"))?;
         identity::refuse_readable_by_others("token", path, &file)?;
         let mut text = String::new();
         let read: io::Result<usize> = file.take(LONGEST as u64 + 2).read_to_string(&mut text);
