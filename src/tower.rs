@@ -52,7 +52,7 @@ pub use self::{
     to_service::{Error, ToService, upgraded},
 };
 #[cfg(feature = "tokio")]
-pub(crate) use self::{caller::drop_claims, io::HyperTransport, switch::answer_one};
+pub(crate) use self::{io::HyperTransport, switch::answer_one};
 
 /// An error of an application, of whatever kind.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -22,7 +22,7 @@ use crate::{
     hop::Hop,
     proxy::{exchange::Asked, gateway::Gateway, record::Record},
     rewrite::Terms,
-    tower::{BoxError, Frames, answer_one, convert, drop_claims},
+    tower::{BoxError, Frames, answer_one, convert},
     tunnel::Upgraded,
 };
 
@@ -42,7 +42,8 @@ impl Gateway {
     ///
     /// The extensions of a request hold the [`SocketAddr`] of the client where it came by [`Gateway::serve`]. Upgrades work as
     /// in [`tower::serve`](crate::tower::serve()), and a stream that has become a WebSocket is the service's: it is neither
-    /// counted among the clients nor waited for at the end. An error or a panic of the service is answered with 500.
+    /// counted among the clients nor waited for at the end. Fields that say who asks, `X-Libp2p-Peer` too, are what the client
+    /// wrote there: an application that answers peers as well is to go by [`tower::Caller`](crate::tower::Caller). An error or a panic of the service is answered with 500.
     #[must_use]
     pub fn with_own<S, B>(mut self, service: S) -> Self
     where
@@ -88,9 +89,7 @@ where
 
 impl Own {
     /// Answers a request. Upgrades are for whoever made the request of what hyper has read.
-    pub(super) async fn call(&self, mut request: http::Request<Body>) -> http::Response<Body> {
-        // The application may answer peers, too, and know them by this field.
-        drop_claims(request.headers_mut());
+    pub(super) async fn call(&self, request: http::Request<Body>) -> http::Response<Body> {
         (self.0)(request).await
     }
 

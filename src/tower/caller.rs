@@ -1,6 +1,6 @@
 //! Which peer sent the request that an application answers?
 
-use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+use http::{HeaderName, HeaderValue, request::Parts};
 use libp2p_identity::PeerId;
 use libp2p_swarm::ConnectionId;
 
@@ -23,19 +23,14 @@ impl Caller {
     /// Writes who calls into a request: here, and as `X-Libp2p-Peer` for applications that know only fields. What the
     /// peer itself claimed there, in any spelling, goes.
     pub(super) fn sign(self, parts: &mut Parts, text: &HeaderValue) {
-        drop_claims(&mut parts.headers);
+        let is_claim = |name: &&HeaderName| is_peer_claim(name.as_str());
+        let claims: Vec<HeaderName> = parts.headers.keys().filter(is_claim).cloned().collect();
+        for name in claims {
+            parts.headers.remove(name);
+        }
         let name = HeaderName::from_static("x-libp2p-peer");
         parts.headers.insert(name, text.clone());
         parts.extensions.insert(self);
-    }
-}
-
-/// Drops what a request says of the peer that sent it, in any spelling.
-pub(crate) fn drop_claims(headers: &mut HeaderMap) {
-    let is_claim = |name: &&HeaderName| is_peer_claim(name.as_str());
-    let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
-    for name in claims {
-        headers.remove(name);
     }
 }
 
