@@ -1,5 +1,6 @@
 //! `/http/listen/NAME` of a gateway: how do local programs become services of the node without listening anywhere?
 
+mod allowed;
 mod names;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -22,8 +23,8 @@ use tokio_tungstenite::{
     tungstenite::{handshake::server::create_response_with_body, protocol::Role},
 };
 
-pub(crate) use self::names::Site;
 use self::names::{Held, Names, Refused};
+pub(crate) use self::{allowed::Allowed, names::Site};
 use crate::{
     local::{is_local, names_this_machine},
     token::{self, Token},

@@ -590,7 +590,7 @@ async fn attach_comes_back_after_the_gateway_was_gone() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_reload_lets_the_last_exchange_end_however_long_it_takes() {
+async fn a_reload_lets_running_exchanges_end_and_others_go_by_the_new_rules() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("node.toml");
     let text =
@@ -599,7 +599,7 @@ async fn a_reload_lets_the_last_exchange_end_however_long_it_takes() {
     let run = ["run", "--drain", "0", "--config", config.to_str().unwrap()];
     let mut gateway = Node::start(&run).await;
     let server = Server::bind().await;
-    let mut attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
+    let _attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
     let mut client = Conn::connect(gateway.http("gateway ")).await;
     let path = format!("/http/{}/app/", gateway.fact("peer "));
     client
@@ -614,14 +614,17 @@ async fn a_reload_lets_the_last_exchange_end_however_long_it_takes() {
     let port = gateway.http("gateway ").to_string();
     fs::write(&config, text(&port) + "allow = []\n").unwrap();
     reload(&mut gateway).await;
-    // Nothing else is taken on under the old rules.
-    assert_eq!(get(&gateway, &gateway, "app/").await.status(), 404);
-    conn.send("st").await;
-    assert_eq!(client.exactly(4).await, b"last");
-
-    // Then the program comes back, under the new ones.
-    attached.until("attached app").await;
+    // The program stays, and only who may use it is new.
     assert_eq!(get(&gateway, &gateway, "app/").await.status(), 403);
+    conn.send("s").await;
+
+    // Nor is the exchange cut where programs may no longer become services at all.
+    let none = text(&port).replace("[gateway.attach]\n", "");
+    fs::write(&config, none).unwrap();
+    reload(&mut gateway).await;
+    assert_eq!(get(&gateway, &gateway, "app/").await.status(), 404);
+    conn.send("t").await;
+    assert_eq!(client.exactly(4).await, b"last");
 }
 
 /// Cut, and not taken for a whole response whose end is the end of the connection.

@@ -10,6 +10,7 @@ use libp2p::PeerId;
 use libp2p_http_proxy::{Forward, ForwardConfig, Requests, ServiceName};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::allowed::Allowed;
 use crate::{
     output::{self, Fact},
     swarm::Offers,
@@ -24,6 +25,7 @@ pub(crate) struct Site {
     pub(crate) peer: PeerId,
     pub(crate) offers: Offers,
     pub(crate) config: ForwardConfig,
+    pub(crate) allowed: Allowed,
     pub(crate) shutdown: CancellationToken,
     /// What is to be waited for at the end.
     pub(crate) tasks: TaskTracker,
@@ -117,6 +119,7 @@ impl Names {
         };
         let name = format!("the listener of {}", group.name);
         let forward = Forward::over(name, connect, site.peer, site.config.clone());
+        site.allowed.rule(&group.name, &forward);
         let asked = site.shutdown.clone().cancelled_owned();
         let over = group.over.clone().drop_guard();
         site.tasks.spawn(async move {
@@ -183,8 +186,17 @@ impl Held {
         let name = &self.group.name;
         let mut groups = self.names.groups.lock().await;
         if self.group.leave(&self.opener) {
-            self.names.site.offers.withdraw(name.clone()).await;
+            let Site {
+                offers, shutdown, ..
+            } = &self.names.site;
+            // The service ends with the page, and the name may be that of a program at another page by now.
+            if shutdown.is_cancelled() {
+                offers.forget(name.clone()).await;
+            } else {
+                offers.withdraw(name.clone()).await;
+            }
             groups.remove(name);
+            self.names.site.allowed.forget(name);
             output::print(&Fact::Gone(name));
         }
     }

@@ -10,10 +10,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{bound::Bound, told};
 use crate::{
     gateway,
-    listen::{self, Site},
+    listen::{self, Allowed, Site},
     output::{self, Fact},
     own,
-    setup::{Attach, Port},
+    setup::Port,
     shutdown::Tasks,
     status,
     swarm::Node,
@@ -33,6 +33,8 @@ struct OpenPort {
     rules: Rules<GatewayRules>,
     /// What programs have to know to become services.
     token: Option<Token>,
+    /// Who may use the services that they become.
+    allowed: Option<Allowed>,
     /// Ends it while the node goes on.
     stop: CancellationToken,
 }
@@ -59,8 +61,8 @@ impl OpenPort {
     /// Whether another port differs from it in nothing but rules, and what a token is.
     fn leads_to_same(&self, other: &Port) -> bool {
         let attach = |port: &Port| {
-            let attach = port.attach.clone();
-            attach.map(|attach| (attach.token.is_some(), attach.allowed))
+            let attach = port.attach.as_ref();
+            attach.map(|attach| attach.token.is_some())
         };
         self.is_at(other.listen)
             && self.port.only == other.only
@@ -124,6 +126,9 @@ impl Ports {
                 if let Some((old, new)) = open.token.as_ref().zip(token.as_ref()) {
                     old.set(new);
                 }
+                if let (Some(allowed), Some(attach)) = (&open.allowed, &port.attach) {
+                    allowed.set(attach.allowed.as_deref());
+                }
                 open.port = port.clone();
                 self.0.push(open);
             }
@@ -164,8 +169,10 @@ impl Around<'_> {
         }
         let stop = self.shutdown.child_token();
         let status = self.node.status().clone();
-        let attached = port.attach.as_ref().map(|attach| {
-            let site = self.site(attach, &stop);
+        let allowed = port.attach.as_ref();
+        let allowed = allowed.map(|attach| Allowed::new(attach.allowed.as_deref()));
+        let attached = allowed.clone().map(|allowed| {
+            let site = self.site(allowed, &stop);
             listen::page(site, bound.token.clone())
         });
         gateway = gateway.with_own(own::pages(status, attached));
@@ -186,6 +193,7 @@ impl Around<'_> {
             spare,
             rules,
             token,
+            allowed,
             stop,
         }
     }
@@ -193,7 +201,7 @@ impl Around<'_> {
 
 impl Around<'_> {
     /// What the services of local programs need, whose last exchanges are waited for.
-    fn site(&mut self, attach: &Attach, stop: &CancellationToken) -> Site {
+    fn site(&mut self, allowed: Allowed, stop: &CancellationToken) -> Site {
         let running = TaskTracker::new();
         let (asked, all) = (stop.clone(), running.clone());
         self.spawn(async move {
@@ -203,16 +211,14 @@ impl Around<'_> {
             Ok(())
         });
         // As at the port itself.
-        let mut config = ForwardConfig::default()
+        let config = ForwardConfig::default()
             .with_drain_timeout(Duration::MAX)
             .with_observer(self.node.observer());
-        if let Some(peers) = &attach.allowed {
-            config = config.with_allowed_peers(peers.iter().copied());
-        }
         Site {
             peer: self.node.peer(),
             offers: self.node.offers(),
             config,
+            allowed,
             shutdown: stop.clone(),
             tasks: running,
         }

@@ -9,6 +9,7 @@ use crate::status::Status;
 pub(super) enum Change {
     Offer(ServiceName, oneshot::Sender<Result<Requests, ServiceTaken>>),
     Withdraw(ServiceName, oneshot::Sender<()>),
+    Forget(ServiceName, oneshot::Sender<()>),
 }
 
 /// Changes the services of a running node, from any task.
@@ -44,8 +45,17 @@ impl Offers {
 
     /// Offers a service no longer.
     pub(crate) async fn withdraw(&self, name: ServiceName) {
+        self.make(|reply| Change::Withdraw(name, reply)).await;
+    }
+
+    /// Forgets a service whose requests are taken no longer, unless the name is another's by now.
+    pub(crate) async fn forget(&self, name: ServiceName) {
+        self.make(|reply| Change::Forget(name, reply)).await;
+    }
+
+    async fn make(&self, change: impl FnOnce(oneshot::Sender<()>) -> Change) {
         let (reply, answer) = oneshot::channel();
-        let change = Change::Withdraw(name, reply);
+        let change = change(reply);
         if self.changes.send(change).await.is_ok() {
             // A node that has stopped offers nothing either.
             let _ = answer.await;
@@ -63,6 +73,12 @@ impl Change {
             Self::Withdraw(name, reply) => {
                 http.remove_service(&name);
                 status.detached(&name);
+                let _ = reply.send(());
+            }
+            Self::Forget(name, reply) => {
+                if http.accept(name.clone()).is_ok() {
+                    status.detached(&name);
+                }
                 let _ = reply.send(());
             }
         }
@@ -113,6 +129,15 @@ mod tests {
         changes.recv().await.unwrap().make(&mut http, &status);
         let requests = offering.await.unwrap().unwrap();
         assert!(attached(&status)["app"].is_u64());
+
+        // It is another's, and stays.
+        let forgetting = offers.forget(name.clone());
+        pin_mut!(forgetting);
+        assert!(poll!(&mut forgetting).is_pending());
+        changes.recv().await.unwrap().make(&mut http, &status);
+        forgetting.await;
+        assert!(attached(&status)["app"].is_u64());
+        assert!(http.accept(name.clone()).is_err(), "it is taken");
 
         let withdrawing = offers.withdraw(name);
         pin_mut!(withdrawing);
