@@ -13,7 +13,8 @@ use crate::failure::Failure;
 pub(super) struct Clients(Arc<Mutex<HashMap<Option<IpAddr>, usize>>>);
 
 impl Clients {
-    /// Counts an exchange, or a connection, of the client at an address, as long as the place lives. Nothing is counted without a limit.
+    /// Counts an exchange, or a connection, of the client at an address, as long as the place lives. Nothing is counted
+    /// without a limit.
     pub(super) fn enter(
         &self,
         address: Option<IpAddr>,

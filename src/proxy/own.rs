@@ -43,7 +43,8 @@ impl Gateway {
     /// The extensions of a request hold the [`SocketAddr`] of the client where it came by [`Gateway::serve`]. Upgrades work as
     /// in [`tower::serve`](crate::tower::serve()), and a stream that has become a WebSocket is the service's: it is neither
     /// counted among the clients nor waited for at the end. Fields that say who asks, `X-Libp2p-Peer` too, are what the client
-    /// wrote there: an application that answers peers as well is to go by [`tower::Caller`](crate::tower::Caller). An error or a panic of the service is answered with 500.
+    /// wrote there: an application that answers peers as well is to go by [`tower::Caller`](crate::tower::Caller). An error
+    /// or a panic of the service is answered with 500.
     #[must_use]
     pub fn with_own<S, B>(mut self, service: S) -> Self
     where

@@ -25,8 +25,8 @@ use crate::{
     route::split_absolute,
 };
 
-/// How upgrades that end in HTTP again begin, those of drafts (`h2c-14`) included. Through them a client could send the server requests that no proxy has looked at,
-/// with whatever it likes in [`PEER_FIELD`].
+/// How upgrades that end in HTTP again begin, those of drafts (`h2c-14`) included. Through them a client could send the
+/// server requests that no proxy has looked at, with whatever it likes in [`PEER_FIELD`].
 const HTTP_AGAIN: [&[u8]; 5] = [b"h2", b"http", b"spdy", b"ssl", b"tls"];
 
 /// How the head of one request is passed on to the next hop.

@@ -107,6 +107,23 @@ async fn get(from: &Node, of: &Node, rest: &str) -> Http {
     Conn::connect(from.http("gateway ")).await.get(&path).await
 }
 
+/// A client of one node that asks the service of another in this version of HTTP, and the connection that the server behind it
+/// has got the request on.
+async fn asked(from: &Node, to: &Node, server: &Server, version: &str) -> (Conn, Conn) {
+    let mut client = Conn::connect(from.http("gateway ")).await;
+    let path = format!("/http/{}/app/", to.fact("peer "));
+    let head = format!("GET {path} HTTP/{version}\r\nHost: localhost\r\n\r\n");
+    client.send(head).await;
+    let mut conn = server.accept().await;
+    conn.message().await;
+    (client, conn)
+}
+
+/// The same at the node itself.
+async fn held(gateway: &Node, server: &Server) -> (Conn, Conn) {
+    asked(gateway, gateway, server, "1.1").await
+}
+
 #[tokio::test]
 async fn a_server_that_is_attached_answers_another_node() {
     let server = Server::bind().await;
@@ -531,13 +548,7 @@ async fn a_response_whose_listener_dies_is_cut_and_never_looks_complete() {
         let server = Server::bind().await;
         let gateway = Node::listening(&[]).await;
         let attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
-        let mut client = Conn::connect(gateway.http("gateway ")).await;
-        let path = format!("/http/{}/app/", gateway.fact("peer "));
-        client
-            .send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
-            .await;
-        let mut conn = server.accept().await;
-        conn.message().await;
+        let (mut client, mut conn) = held(&gateway, &server).await;
         conn.send(format!("HTTP/1.1 200 OK\r\n{head}\r\n")).await;
         let part = if head.contains("chunked") {
             "4\r\npart\r\n"
@@ -600,13 +611,7 @@ async fn a_reload_lets_running_exchanges_end_and_others_go_by_the_new_rules() {
     let mut gateway = Node::start(&run).await;
     let server = Server::bind().await;
     let _attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
-    let mut client = Conn::connect(gateway.http("gateway ")).await;
-    let path = format!("/http/{}/app/", gateway.fact("peer "));
-    client
-        .send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
-        .await;
-    let mut conn = server.accept().await;
-    conn.message().await;
+    let (mut client, mut conn) = held(&gateway, &server).await;
     conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nla")
         .await;
     assert_eq!(client.head().await.status(), 200);
@@ -634,13 +639,7 @@ async fn a_gateway_that_stops_cuts_the_exchange_that_takes_too_long() {
     let mut gateway = Node::listening(&["--drain", "0"]).await;
     let _attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
     let other = Node::gateway(&gateway, &[]).await;
-    let mut client = Conn::connect(other.http("gateway ")).await;
-    let path = format!("/http/{}/app/", gateway.fact("peer "));
-    client
-        .send(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"))
-        .await;
-    let mut conn = server.accept().await;
-    conn.message().await;
+    let (mut client, mut conn) = asked(&other, &gateway, &server, "1.0").await;
     conn.send("HTTP/1.1 200 OK\r\n\r\npart").await;
     assert_eq!(client.head().await.status(), 200);
     client.exactly(4).await;
@@ -700,31 +699,13 @@ async fn a_gateway_that_stops_lets_the_last_exchange_end() {
     let server = Server::bind().await;
     let mut gateway = Node::listening(&[]).await;
     let _attached = Node::attach(&gateway, "app", &server.target(), &[]).await;
-    let mut client = Conn::connect(gateway.http("gateway ")).await;
-    let path = format!("/http/{}/app/", gateway.fact("peer "));
-    client
-        .send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
-        .await;
-    let mut conn = server.accept().await;
-    conn.message().await;
+    let (mut client, mut conn) = held(&gateway, &server).await;
     gateway.signal("TERM").await;
     gateway.logged(&["running exchanges may finish"]).await;
     conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast")
         .await;
     assert_eq!(client.message().await.text(), "last");
     assert_eq!(gateway.exit_code().await, Some(0));
-}
-
-/// Asks for a page of the service `app`, and waits until the server has the request.
-async fn held(gateway: &Node, server: &Server) -> (Conn, Conn) {
-    let mut client = Conn::connect(gateway.http("gateway ")).await;
-    let path = format!("/http/{}/app/", gateway.fact("peer "));
-    client
-        .send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
-        .await;
-    let mut conn = server.accept().await;
-    conn.message().await;
-    (client, conn)
 }
 
 const NO_MORE: &str = "a listener takes no more requests";

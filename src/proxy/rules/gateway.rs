@@ -69,8 +69,7 @@ impl GatewayRules {
     /// as a link does.
     ///
     /// Their requests get the fields of [CORS](https://fetch.spec.whatwg.org/#http-cors-protocol), and preflights are
-    /// answered by the gateway. Browsers let them read what comes of their cookies only
-    /// where the service itself says so.
+    /// answered by the gateway. Browsers let them read what comes of their cookies only where the service itself says so.
     #[must_use]
     pub fn with_allowed_origin(mut self, origin: AllowedOrigin) -> Self {
         self.origins.push(origin);
