@@ -281,15 +281,15 @@ async fn what_the_end_of_a_proxy_cuts_is_told() {
         let _ = asked.await;
     }));
     let mut client = TcpStream::connect(address).await.expect("connects");
-    let request = format!(
-        "GET /http/{}/app/ HTTP/1.1\nHost: localhost\n\n",
-        other.peer
-    );
+    let target = format!("/http/{}/app/", other.peer);
+    let request = format!("GET {target} HTTP/1.1\nHost: localhost\n\n");
     write(&mut client, &request).await;
     let _unanswered = within(futures::StreamExt::next(&mut requests)).await;
     drop(shutdown);
     let told = ear.next().await;
     assert_eq!(told.status, None);
+    assert_eq!(told.asked, ("GET".to_owned(), target));
+    assert_eq!(told.peer, Some(other.peer));
     assert!(told.error.is_some_and(|error| error.contains("ended")));
     within(served).await.expect("no panic").expect("serves");
     ear.is_done(1);

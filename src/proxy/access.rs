@@ -31,6 +31,7 @@ impl Subject<'_> {
 }
 
 /// The other end of the libp2p hop.
+#[derive(Clone)]
 pub(crate) struct Remote<'a> {
     pub(crate) peer: PeerId,
     /// Its id as text.

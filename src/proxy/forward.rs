@@ -323,12 +323,17 @@ impl Site {
         head: RequestHead,
     ) -> Option<Hop<Server>> {
         let id = || stream.id().unwrap_or_else(|| self.shared.ids.inbound());
-        let mut record = self.audience.begin(Side::Origin, || id().value());
-        let remote = || Remote {
+        let record = self.audience.begin(Side::Origin, || id().value());
+        let remote = record.is_followed().then(|| Remote {
             peer: stream.link.peer,
             text: &stream.peer,
             service: Protocol::Service(stream.service.name.clone()),
-        };
+        });
+        let mut record = record.about(Subject {
+            remote,
+            method: head.method(),
+            path: head.target(),
+        });
         let asked = Asked {
             head: &head,
             name: NAME,
@@ -348,7 +353,7 @@ impl Site {
                     tunnel_limit: None,
                 };
                 let connect = ToServer(Arc::clone(&self.connections));
-                let span = record.span(remote);
+                let span = record.span();
                 // Pinned where it is: to move it into its span would copy all of it.
                 let passed = pin!(pass(hop, &passage, &connect, &mut record));
                 passed.instrument(span).await
@@ -358,11 +363,7 @@ impl Site {
                 Some(hop)
             }
         };
-        record.tell(|| Subject {
-            remote: Some(remote()),
-            method: head.method(),
-            path: head.target(),
-        });
+        record.end();
         left
     }
 

@@ -1,6 +1,6 @@
 //! One local client of the gateway: its connection, and the requests on it one after the other.
 
-use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, mem, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 use tracing::Instrument as _;
@@ -119,11 +119,12 @@ impl LocalClient {
 
 impl Answer for LocalClient {
     async fn answer(&mut self, mut hop: Hop<Server>, head: RequestHead) -> Option<Hop<Server>> {
-        let mut record = self.begin_record();
+        let record = self.begin_record();
         if self.rules.update() {
             // What was found may be no host of the gateway any more.
             self.recent = Recent::default();
         }
+        let mut peer_text = mem::take(&mut self.peer_text);
         let (settings, rules) = (&*self.settings, self.rules.seen());
         let Routed { terms, turn } = settings.route(rules, &head, &mut self.recent);
         let asked = Asked {
@@ -131,17 +132,25 @@ impl Answer for LocalClient {
             name: NAME,
             terms,
         };
-        let mut went_to = None;
+        let remote = match &turn {
+            Ok(Turn::Pass(to, _)) if record.is_followed() => Some(Remote {
+                peer: to.peer(),
+                text: peer_text.of(to.peer()),
+                service: to.protocol.clone(),
+            }),
+            _ => None,
+        };
+        let mut record = record.about(Subject {
+            remote,
+            method: head.method(),
+            path: head.target(),
+        });
         let left = match turn {
             Ok(Turn::Pass(to, target)) => {
-                let span = record.span(|| remote(&mut self.peer_text, &to));
-                let left = {
-                    // Pinned where it is: to move it into its span would copy all of it.
-                    let passed = pin!(self.pass(hop, asked, (&to, &target), &mut record));
-                    passed.instrument(span).await
-                };
-                went_to = Some(to);
-                left
+                let span = record.span();
+                // Pinned where it is: to move it into its span would copy all of it.
+                let passed = pin!(self.pass(hop, asked, (&to, &target), &mut record));
+                passed.instrument(span).await
             }
             #[cfg(feature = "tower")]
             Ok(Turn::Own(own)) => match settings.enter(rules, Some(self.remote.ip())) {
@@ -163,21 +172,9 @@ impl Answer for LocalClient {
                 Some(hop)
             }
         };
-        record.tell(|| Subject {
-            remote: went_to.map(|to| remote(&mut self.peer_text, &to)),
-            method: head.method(),
-            path: head.target(),
-        });
+        record.end();
+        self.peer_text = peer_text;
         left
-    }
-}
-
-/// Who was asked for what.
-fn remote<'a>(text: &'a mut PeerText, to: &ToPeer) -> Remote<'a> {
-    Remote {
-        peer: to.peer(),
-        text: text.of(to.peer()),
-        service: to.protocol.clone(),
     }
 }
 

@@ -1,6 +1,11 @@
 //! What becomes of one request, noted on the way and told in the end.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Instant,
+};
 
 use tracing::Span;
 
@@ -8,7 +13,7 @@ use crate::{
     error::{ExchangeError, describe},
     failure::Failure,
     proxy::{
-        access::{self, Subject},
+        access::{self, Remote, Subject},
         observer::{Exchange, Observer, Side, Stages},
     },
 };
@@ -114,10 +119,23 @@ impl Record {
     }
 
     /// The span of the exchange, on which the events below it are found.
-    pub(super) fn span<'a>(&self, remote: impl FnOnce() -> access::Remote<'a>) -> Span {
+    pub(super) fn span<'a>(&self, remote: impl FnOnce() -> Remote<'a>) -> Span {
         match &self.notes {
             Some(notes) => access::span(notes.id, notes.side, remote),
             None => Span::none(),
+        }
+    }
+
+    /// Whether anybody wants to know.
+    pub(super) fn is_followed(&self) -> bool {
+        self.notes.is_some()
+    }
+
+    /// The record of a request for `subject`, told when it is [over](Telling::end), or was given up.
+    pub(super) fn about(self, subject: Subject<'_>) -> Telling<'_> {
+        Telling {
+            record: self,
+            subject: Some(subject),
         }
     }
 
@@ -153,16 +171,72 @@ impl Record {
             observer.ended(&exchange);
         }
     }
-}
 
-/// The task of an exchange is dropped with what it did where it takes too long at the end of the proxy.
-impl Drop for Record {
-    fn drop(&mut self) {
+    /// Tells that the exchange did not come to its end, where that was not told.
+    fn give_up<'a>(&mut self, subject: impl FnOnce() -> Subject<'a>) {
         if self.notes.is_some() {
             self.error
                 .get_or_insert_with(|| "given up, as the proxy has ended".to_owned());
-            // What was asked is gone with the task.
-            self.tell(Subject::unread);
+            self.tell(subject);
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.give_up(Subject::unread);
+    }
+}
+
+/// The record of a request that is answered.
+///
+/// The task of an exchange is dropped with what it did where it takes too long at the end of the proxy: then it is told
+/// which one that was.
+pub(super) struct Telling<'a> {
+    record: Record,
+    /// `None` once it was told.
+    subject: Option<Subject<'a>>,
+}
+
+impl Telling<'_> {
+    /// The span of the exchange, on which the events below it are found.
+    pub(super) fn span(&self) -> Span {
+        let remote = self
+            .subject
+            .as_ref()
+            .and_then(|subject| subject.remote.as_ref());
+        match remote {
+            Some(remote) => self.record.span(|| remote.clone()),
+            None => Span::none(),
+        }
+    }
+
+    /// Tells what became of the request.
+    pub(super) fn end(mut self) {
+        if let Some(subject) = self.subject.take() {
+            self.record.tell(|| subject);
+        }
+    }
+}
+
+impl Deref for Telling<'_> {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.record
+    }
+}
+
+impl DerefMut for Telling<'_> {
+    fn deref_mut(&mut self) -> &mut Record {
+        &mut self.record
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if let Some(subject) = self.subject.take() {
+            self.record.give_up(|| subject);
         }
     }
 }
