@@ -35,16 +35,19 @@ use crate::{
 /// The longest `Upgrade` that is looked at. Each protocol that is granted is compared with each that was offered.
 const MAX_UPGRADE: usize = 256;
 
-/// What a gateway does with the fields that tell a service about the client: `X-Forwarded-For`, `X-Forwarded-Host` and
-/// `X-Forwarded-Proto`.
+/// What a gateway does with the fields that tell a service about the client. It sets `X-Forwarded-For`, `X-Forwarded-Host`
+/// and `X-Forwarded-Proto`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ForwardedMode {
-    /// Set them, and drop what the client sent under these names or as `Forwarded`: anybody can write there.
+    /// Set them, and drop what the client sent as `Forwarded`, `X-Real-IP` or under any name that begins with
+    /// `X-Forwarded-`: anybody can write there.
     #[default]
     Replace,
     /// Append to what the client sent. For a gateway behind another proxy that sets them.
     Append,
+    /// Drop them as [`Replace`](Self::Replace) does, and set none: the service learns nothing about the client.
+    Drop,
     /// Neither set nor drop them.
     Off,
 }
@@ -193,7 +196,7 @@ mod tests {
             "POST / HTTP/1.1",
             "Host: h",
             "Connection: close, X-One,, x-TWO",
-            "connection: KEEP-ALIVE, te, Host, Content-Length, X-Forwarded-For, forwarded, Via",
+            "connection: KEEP-ALIVE, te, Host, Content-Length, X-Forwarded-For, forwarded, Via, x-real-ip",
             "Keep-Alive: timeout=5",
             "Proxy-Connection: keep-alive",
             "TE: trailers, deflate",
@@ -206,6 +209,7 @@ mod tests {
             "X-tWo: 2",
             "X-Forwarded-For: 1.2.3.4",
             "Forwarded: for=1.2.3.4",
+            "X-Real-IP: 1.2.3.4",
             "Via: 1.1 a",
             "Authorization: Basic eA==",
         ]);
@@ -216,6 +220,7 @@ mod tests {
                 "X-One-More: 1",
                 "X-Forwarded-For: 1.2.3.4",
                 "Forwarded: for=1.2.3.4",
+                "X-Real-IP: 1.2.3.4",
                 "Via: 1.1 a",
                 "Authorization: Basic eA==",
             ]
@@ -347,9 +352,13 @@ mod tests {
             "x-forwarded-for: 2.2.2.2,3.3.3.3",
             "X_Forwarded_For: 4.4.4.4",
             "Forwarded: for=5.5.5.5",
+            "X-Forwarded-Port: 6",
+            "X-REAL_IP: 7.7.7.7",
         ];
         let appended = vec![
             "Forwarded: for=5.5.5.5".to_string(),
+            "X-Forwarded-Port: 6".into(),
+            "X-REAL_IP: 7.7.7.7".into(),
             "X-Forwarded-For: 1.1.1.1, 2.2.2.2,3.3.3.3, 2001:db8::1".into(),
             "X-Forwarded-Host: h:1".into(),
             "X-Forwarded-Proto: https, http".into(),
@@ -360,6 +369,7 @@ mod tests {
             (M::Replace, mapped, &sent, ours("10.0.0.1")),
             (M::Append, v4, &sent[..2], ours("127.0.0.1")),
             (M::Append, v6, &sent, appended),
+            (M::Drop, v4, &sent, vec![]),
             (M::Off, v4, &sent[..2], vec![]),
             (M::Off, v4, &sent, lines(unchanged.fields().iter().skip(1))),
         ] {

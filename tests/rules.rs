@@ -185,6 +185,28 @@ async fn methods_and_paths_that_no_rule_names_are_refused() {
 }
 
 #[tokio::test]
+async fn what_a_peer_says_of_its_client_can_be_kept_from_the_server() {
+    let mut path = Path::new().await;
+    let mut server = None;
+    for kept in [true, false, true] {
+        path.forward
+            .set(ForwardRules::default().with_forwarded_fields(kept));
+        path.send("GET", "/", "").await;
+        if server.is_none() {
+            server = Some(path.accepted().await);
+        }
+        let server = server.as_mut().expect("was accepted");
+        let head = read_head(server).await;
+        write(server, "HTTP/1.1 204 No Content\n\n").await;
+        read_head(&mut path.client).await;
+        assert_eq!(head.contains("X-Forwarded-For: 127.0.0.1"), kept, "{head}");
+        assert_eq!(head.contains("X-Forwarded-"), kept, "{head}");
+        let peer = path.near.peer.to_string();
+        assert_eq!(values(&head, "X-Libp2p-Peer"), [peer], "{head}");
+    }
+}
+
+#[tokio::test]
 async fn a_gateway_lets_through_what_its_rules_list_at_the_time() {
     let mut path = Path::new().await;
     let pair = (path.origin.peer, name("app"));

@@ -341,8 +341,12 @@ impl Site {
         };
         let left = match self.check(stream, &head) {
             Ok(target) => {
+                let rules = stream.rules.seen();
                 let mut rewrite = RequestRewrite::new(&head)
-                    .with_host(stream.rules.seen().host(), self.connections.way().host());
+                    .with_host(rules.host(), self.connections.way().host());
+                if rules.drops_forwarded() {
+                    rewrite = rewrite.without_forwarded();
+                }
                 rewrite.set_peer_text(&stream.peer);
                 rewrite.set_own_via(&self.pseudonym);
                 let passage = Passage {

@@ -11,7 +11,7 @@ use super::{
     client_text, passed_on, protocol_names,
     scope::{
         FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Nominated, PEER_FIELD, ends_at_hop,
-        forwarded_field, is_peer_field, is_route_field,
+        forwarded_field, is_of_client, is_peer_field, is_route_field,
     },
     single_upgrade,
     terms::is_of_origin,
@@ -105,6 +105,14 @@ impl<'a> RequestRewrite<'a> {
         self
     }
 
+    /// Tells the service nothing about the client, and not what the request says of it either: as
+    /// [`ForwardedMode::Drop`].
+    #[must_use]
+    pub fn without_forwarded(mut self) -> Self {
+        self.forwarded = ForwardedMode::Drop;
+        self
+    }
+
     /// As [`with_forwarded`](Self::with_forwarded), for an address that [`client_text`] made a text before.
     pub(crate) fn set_forwarded_text(
         &mut self,
@@ -117,7 +125,7 @@ impl<'a> RequestRewrite<'a> {
 
     fn set_forwarded(&mut self, mode: ForwardedMode, client: Cow<'a, [u8]>, scheme: &'a str) {
         self.forwarded = mode;
-        if mode == ForwardedMode::Off {
+        if matches!(mode, ForwardedMode::Off | ForwardedMode::Drop) {
             return;
         }
         self.add_forwarded(FORWARDED_FOR, client);
@@ -229,7 +237,9 @@ impl<'a> RequestRewrite<'a> {
             kind if ends_at_hop(kind) => true,
             // In HTTP/1.0 it means nothing (RFC 9110, section 10.1.1), and the next hop is HTTP/1.1, where it would.
             Kind::Expect if self.head.version() == Version::Http10 => true,
-            Kind::Forwarded if self.forwarded == ForwardedMode::Replace => true,
+            Kind::Forwarded => {
+                matches!(self.forwarded, ForwardedMode::Replace | ForwardedMode::Drop)
+            }
             Kind::Extension if self.drops_own(field.name()) => true,
             Kind::Other if self.shares_origin && is_of_origin(field) => true,
             _ => self.nominated.contains(field),
@@ -243,7 +253,7 @@ impl<'a> RequestRewrite<'a> {
         }
         match self.forwarded {
             ForwardedMode::Off => false,
-            ForwardedMode::Replace => forwarded_field(name).is_some(),
+            ForwardedMode::Replace | ForwardedMode::Drop => is_of_client(name),
             // What was added holds what the client sent.
             ForwardedMode::Append => {
                 forwarded_field(name).is_some_and(|name| self.added.contains(name))

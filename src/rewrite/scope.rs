@@ -16,25 +16,27 @@ pub const PEER_FIELD: &str = "X-Libp2p-Peer";
 pub(super) const FORWARDED_FOR: &str = "X-Forwarded-For";
 pub(super) const FORWARDED_HOST: &str = "X-Forwarded-Host";
 pub(super) const FORWARDED_PROTO: &str = "X-Forwarded-Proto";
-/// What the three before are called in RFC 7239.
-pub(super) const FORWARDED: &str = "Forwarded";
+/// How the names of the three before begin, and of others that proxies add: `-Port`, `-Prefix`, `-Server`.
+const FORWARDED_BEGINNING: &str = "X-Forwarded-";
+/// What nginx and others tell the address of the client by.
+const REAL_IP: &str = "X-Real-IP";
+/// What all of these are called in RFC 7239.
+const FORWARDED: &str = "Forwarded";
 
-/// Fields that a `Connection` option never removes. Who could make a proxy drop them would change where a request
-/// goes or hide where it came from.
-const PROTECTED: [&str; 8] = [
+/// Fields that a `Connection` option never removes, beside those [about the client](is_of_client). Who could make a proxy
+/// drop them would change where a request goes or hide where it came from.
+const PROTECTED: [&str; 5] = [
     "Host",
     "Content-Length",
     "Transfer-Encoding",
     FORWARDED,
-    FORWARDED_FOR,
-    FORWARDED_HOST,
-    FORWARDED_PROTO,
     VIA,
 ];
 
-/// Fields that a proxy refuses as trailers, beside those that no recipient takes: a server that merges trailers into
-/// the head would act on them for routing, caching and control (RFC 9110, section 6.5.1).
-const NOT_IN_TRAILERS: [&str; 14] = [
+/// Fields that a proxy refuses as trailers, beside those that no recipient takes and those [about the
+/// client](is_of_client): a server that merges trailers into the head would act on them for routing, caching and control
+/// (RFC 9110, section 6.5.1).
+const NOT_IN_TRAILERS: [&str; 11] = [
     "Age",
     "Date",
     "Expires",
@@ -45,9 +47,6 @@ const NOT_IN_TRAILERS: [&str; 14] = [
     "Vary",
     "Warning",
     FORWARDED,
-    FORWARDED_FOR,
-    FORWARDED_HOST,
-    FORWARDED_PROTO,
     VIA,
 ];
 
@@ -79,7 +78,10 @@ pub(crate) fn may_be_trailer(name: &str) -> bool {
             .iter()
             .any(|one| one.eq_ignore_ascii_case(name))
     };
-    let is_own = || is_peer_claim(name) || is_route_field(name.as_bytes());
+    let is_own = || {
+        let name = name.as_bytes();
+        is_peer_field(name) || is_route_field(name) || is_of_client(name)
+    };
     is_allowed_trailer(name) && !is_own() && !is_refused()
 }
 
@@ -107,7 +109,15 @@ pub(super) fn is_route_field(name: &[u8]) -> bool {
         .any(|own| is_alike(name, own.as_bytes()))
 }
 
-/// Which field that tells a service about the client a server may take `name` for. They begin with `X`, too.
+/// Whether a server may take `name` for a field by which proxies tell about the client, other than `Forwarded`. They begin
+/// with `X`, too.
+pub(super) fn is_of_client(name: &[u8]) -> bool {
+    let beginning = name.get(..FORWARDED_BEGINNING.len());
+    beginning.is_some_and(|beginning| is_alike(beginning, FORWARDED_BEGINNING.as_bytes()))
+        || is_alike(name, REAL_IP.as_bytes())
+}
+
+/// Which of the fields that a gateway sets about the client a server may take `name` for.
 pub(super) fn forwarded_field(name: &[u8]) -> Option<&'static str> {
     [FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO]
         .into_iter()
@@ -133,9 +143,8 @@ pub(super) struct Nominated<'a> {
 impl<'a> Nominated<'a> {
     pub(super) fn new(fields: &'a Fields) -> Self {
         let is_protected = |option: &[u8]| {
-            PROTECTED
-                .iter()
-                .any(|one| option.eq_ignore_ascii_case(one.as_bytes()))
+            let mut protected = PROTECTED.iter();
+            protected.any(|one| option.eq_ignore_ascii_case(one.as_bytes())) || is_of_client(option)
         };
         let mut names = SmallVec::<[&[u8]; 4]>::new();
         for value in fields.values(Kind::Connection) {
@@ -240,6 +249,31 @@ mod tests {
     }
 
     #[test]
+    fn what_tells_about_a_client() {
+        for name in [
+            FORWARDED_FOR,
+            "x_FORWARDED_proto",
+            "X-Forwarded-",
+            "X-Forwarded-Port",
+            "X.Forwarded.Prefix",
+            REAL_IP,
+            "x_real_ip",
+        ] {
+            assert!(is_of_client(name.as_bytes()), "{name}");
+            assert_eq!(Kind::of(name.as_bytes()), Kind::Extension, "{name}");
+        }
+        for name in [
+            "X-Forwarded",
+            "X-Forwarder-For",
+            "X-Real-IPs",
+            "X-Real",
+            "X",
+        ] {
+            assert!(!is_of_client(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
     fn trailers_that_are_passed_on() {
         let mut trailers = Fields::default();
         for name in ["X-Sum", "grpc-status", "ETag", "x-sum", "Server-Timing"] {
@@ -253,6 +287,11 @@ mod tests {
             "x-libp2p-addrs",
             "X_Libp2p_Multiaddr",
             "cOOkie",
+            FORWARDED_FOR,
+            FORWARDED_HOST,
+            FORWARDED_PROTO,
+            "x-forwarded_port",
+            REAL_IP,
         ];
         for name in OF_HOPS.iter().chain(&NOT_IN_TRAILERS).chain(&ours) {
             trailers.push(name, "1").unwrap();

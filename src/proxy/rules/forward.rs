@@ -9,7 +9,7 @@ use crate::{
     failure::Failure, h1::RequestHead, rewrite::HostPolicy, route::excerpt, service::ServiceName,
 };
 
-/// What a [`Forward`](crate::Forward) lets peers do, and the `Host` that the server sees. Exchanged while it runs by
+/// What a [`Forward`](crate::Forward) lets peers do, and what the server sees of it. Exchanged while it runs by
 /// [`Rules::set`](super::Rules::set).
 ///
 /// A rule that is set holds what it lists, and denies everything else. By default none is set: every peer may send every
@@ -20,6 +20,7 @@ pub struct ForwardRules {
     methods: Option<Vec<AllowedMethod>>,
     paths: Option<Vec<PathPrefix>>,
     host: HostPolicy,
+    drops_forwarded: bool,
 }
 
 impl ForwardRules {
@@ -55,6 +56,15 @@ impl ForwardRules {
         self
     }
 
+    /// Whether the server gets what a peer says of its own client, in `Forwarded`, `X-Real-IP` and all fields whose names
+    /// begin with `X-Forwarded-`. Peers write there what they like: `X-Libp2p-Peer` is what tells them apart. Default:
+    /// `true`.
+    #[must_use]
+    pub fn with_forwarded_fields(mut self, kept: bool) -> Self {
+        self.drops_forwarded = !kept;
+        self
+    }
+
     /// The peers that may use the service, in no order; `None` where every peer may.
     pub fn allowed_peers(&self) -> Option<impl Iterator<Item = PeerId> + '_> {
         self.peers.as_ref().map(|peers| peers.iter().copied())
@@ -74,6 +84,10 @@ impl ForwardRules {
 
     pub(crate) fn host(&self) -> &HostPolicy {
         &self.host
+    }
+
+    pub(crate) fn drops_forwarded(&self) -> bool {
+        self.drops_forwarded
     }
 
     /// Refuses what the rules deny: first who asks, so that a stranger learns nothing of the other rules.
