@@ -1,7 +1,9 @@
-//! The streams and waiting requests of one peer: whose turn is next, and what is to be opened.
+//! The streams and waiting requests of one peer: whose turn is next?
 //!
 //! A peer has one *lane* for every protocol in use. The cap on streams is shared by all lanes; a stream that becomes
 //! free goes to the longest waiting request, even if that means to close it and open one for another protocol.
+
+mod opening;
 
 use std::{
     collections::BTreeMap,
@@ -239,41 +241,6 @@ impl Peer {
         self.forget_unused_lanes();
     }
 
-    /// A stream that a connection was asked for exists.
-    pub(super) fn opened(&mut self, connection: ConnectionId, protocol: &Protocol) {
-        if self.settle_opening(connection, protocol) {
-            if let Some(lane) = self.lanes.get_mut(protocol) {
-                lane.accepted = true;
-            }
-            self.opened += 1;
-            self.open += 1;
-        }
-    }
-
-    /// A stream that a connection was asked for will not come.
-    pub(super) fn open_failed(&mut self, connection: ConnectionId, protocol: &Protocol) {
-        self.settle_opening(connection, protocol);
-    }
-
-    /// Whether the peer has accepted a stream of `protocol`, as far as that is remembered.
-    pub(super) fn has_accepted(&self, protocol: &Protocol) -> bool {
-        let lane = self.lanes.get(protocol);
-        lane.is_some_and(|lane| lane.accepted)
-    }
-
-    fn settle_opening(&mut self, connection: ConnectionId, protocol: &Protocol) -> bool {
-        let Some(lane) = self.lanes.get_mut(protocol) else {
-            return false;
-        };
-        let place = lane.opening.iter().position(|known| *known == connection);
-        let Some(place) = place else {
-            return false;
-        };
-        lane.opening.swap_remove(place);
-        self.opening -= 1;
-        true
-    }
-
     /// Decides what becomes of a stream of `protocol` that nobody uses: it goes to the request that has waited for
     /// longest, or is kept for a later one. It is of no use where its place is needed for another protocol, or its
     /// connection is not to be used any more.
@@ -336,52 +303,6 @@ impl Peer {
         }
     }
 
-    /// A stream is gone, and its place is free.
-    pub(super) fn lost(&mut self, config: &Config) {
-        self.open -= 1;
-        self.open_wanted(config);
-    }
-
-    /// The connection on which streams are opened.
-    fn best_link(&self) -> Option<Arc<Link>> {
-        let open = self.links.iter().find(|link| !link.is_closed());
-        open.cloned()
-    }
-
-    /// Asks for a stream ahead of need, where a service that is in use has few left.
-    fn open_spare(&mut self, protocol: &Protocol, config: &Config) {
-        let (Some(link), false) = (self.best_link(), self.is_full(config)) else {
-            return;
-        };
-        if let Some(lane) = self.lanes.get_mut(protocol) {
-            lane.opening.push(link.connection);
-            self.opening += 1;
-            link.leave(|inbox| inbox.wanted.push(protocol.clone()));
-        }
-    }
-
-    /// Asks for as many streams as requests wait for, up to the cap.
-    pub(super) fn open_wanted(&mut self, config: &Config) {
-        let Some(link) = self.best_link() else {
-            return;
-        };
-        while let Some(first) = self.longest_waiting() {
-            if self.is_full(config) && !self.evict_idle() {
-                return;
-            }
-            let lane = self
-                .lanes
-                .iter_mut()
-                .find(|(_, lane)| lane.next_ticket() == Some(first));
-            let Some((protocol, lane)) = lane else {
-                return;
-            };
-            lane.opening.push(link.connection);
-            self.opening += 1;
-            link.leave(|inbox| inbox.wanted.push(protocol.clone()));
-        }
-    }
-
     /// The ticket of the longest waiting request that no stream is being opened for.
     fn longest_waiting(&mut self) -> Option<u64> {
         let lanes = self.lanes.values_mut();
@@ -392,25 +313,6 @@ impl Peer {
                 lane.next_ticket()
             })
             .min()
-    }
-
-    fn is_full(&self, config: &Config) -> bool {
-        self.open + self.opening >= config.max_outbound_streams()
-    }
-
-    /// Makes room by closing the stream that has been idle for longest.
-    fn evict_idle(&mut self) -> bool {
-        let lane = self
-            .lanes
-            .values_mut()
-            .filter(|lane| !lane.idle.is_empty())
-            .min_by_key(|lane| lane.idle.first().map(|idle| idle.order));
-        let Some(lane) = lane else {
-            return false;
-        };
-        lane.idle.remove(0);
-        self.open -= 1;
-        true
     }
 
     /// Drops the idle streams of a connection that `keep` refuses; whether any are left.
