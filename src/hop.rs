@@ -6,7 +6,7 @@ mod reader;
 mod spare;
 mod writer;
 
-use std::{future::poll_fn, sync::Arc};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use crate::{
     config::Config,
@@ -20,6 +20,9 @@ pub(crate) use self::{
     reader::Reader,
     writer::Writer,
 };
+
+/// How much is read of what nobody will answer, so that an orderly end arrives at who sends it.
+const LINGERING_BYTES: usize = 4 * 1024 * 1024;
 
 /// A hop that nobody has lent out.
 ///
@@ -69,6 +72,16 @@ impl<R: Role> Hop<R> {
     pub(crate) async fn close(mut self) {
         if let Err(error) = poll_fn(|cx| self.writer.poll_close(cx)).await {
             tracing::debug!(%error, "stream failed while it was closed");
+        }
+    }
+
+    /// Ends the stream in order, and waits until the other side has ended it, too: for at most `limit` since the wait
+    /// for it [began](Reader::start_waiting). Whatever carries the stream may throw away what has not arrived if it is
+    /// closed or reset before, as the kernel and QUIC do.
+    pub(crate) async fn linger(mut self, limit: Duration) {
+        if poll_fn(|cx| self.writer.poll_close(cx)).await.is_ok() {
+            let mut left = LINGERING_BYTES;
+            poll_fn(|cx| self.reader.poll_last(cx, limit, &mut left)).await;
         }
     }
 }

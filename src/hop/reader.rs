@@ -318,6 +318,25 @@ impl<R: Role> Reader<R> {
         }
     }
 
+    /// Throws away what the peer still sends, until it ends its direction or `left` bytes have come; for at most `limit`
+    /// since the wait [began](Self::start_waiting).
+    pub(crate) fn poll_last(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: Duration,
+        left: &mut usize,
+    ) -> Poll<()> {
+        let mut scratch = [0; 4096];
+        while !self.ended && !self.buffer.is_last() {
+            match self.io.poll_read(cx, &mut scratch) {
+                Poll::Ready(Ok(count)) if count > 0 && count < *left => *left -= count,
+                Poll::Ready(_) => break,
+                Poll::Pending => return self.watchdog.poll_expired(cx, limit),
+            }
+        }
+        Poll::Ready(())
+    }
+
     /// Takes the half apart: the stream and the bytes that were read ahead.
     pub(crate) fn into_parts(self) -> (Io, ReadBuffer) {
         (self.io, self.buffer)

@@ -31,7 +31,7 @@ impl Ending {
         self.0.hops.notify_waiters();
     }
 
-    fn has_begun(&self) -> bool {
+    pub(super) fn has_begun(&self) -> bool {
         self.0.begun.load(Ordering::Acquire)
     }
 

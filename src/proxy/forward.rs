@@ -45,6 +45,10 @@ const NAME: &str = "p2p-origin";
 /// How often idle connections to the server are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
 
+/// How long a peer has, at the end of a service, to get the last bytes of a response: what has not arrived is lost with the
+/// connection, which may end next. A peer that has them closes its stream within [two seconds](crate::exchanges).
+const LINGER: Duration = Duration::from_secs(10);
+
 /// Settings of a [`Forward`].
 #[derive(Clone, Debug)]
 pub struct ForwardConfig {
@@ -271,13 +275,18 @@ async fn serve_stream(site: Arc<Site>, inbound: Box<Inbound>) {
     };
     match end {
         End::Gone => {}
+        End::Last(mut hop) if site.ending.has_begun() && hop.writer.encoder().is_complete() => {
+            hop.reader.start_waiting();
+            hop.linger(LINGER).await;
+        }
         End::Last(hop) => seat.returned(hop),
         End::Unread(hop, error) => {
             if let Some(error) = refuse_request(hop, seat, error).await {
                 stream.link.leave(|inbox| inbox.unread.push(error));
             }
         }
-        End::Ending(hop) => hop.close().await,
+        // Counted from the last exchange: how long it is ago.
+        End::Ending(hop) => hop.linger(LINGER).await,
     }
 }
 

@@ -1,8 +1,8 @@
 //! One local client of the gateway: its connection, and the requests on it one after the other.
 
-use std::{future::poll_fn, mem, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{mem, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::net::TcpStream;
 use tracing::Instrument as _;
 
 use crate::{
@@ -29,9 +29,9 @@ use crate::{
 /// What answers of this side name as the one that failed.
 const NAME: &str = "p2p-gateway";
 
-/// How long, and for how many bytes, a connection is read on after an answer that its client may not have read yet:
-/// closing it at once would make the kernel throw the answer away.
-const LINGER: (Duration, usize) = (Duration::from_secs(2), 4 * 1024 * 1024);
+/// How long a connection is read on after an answer that its client may not have read yet: closing it at once would make
+/// the kernel throw the answer away.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A connection of a local client.
 pub(super) struct LocalClient {
@@ -192,23 +192,8 @@ async fn finish(mut hop: Hop<Server>) {
     if sends_no_more && hop.reader.is_drained() {
         return;
     }
-    if poll_fn(|cx| hop.writer.poll_close(cx)).await.is_err() {
-        return;
-    }
-    let (io, _) = hop.reader.into_parts();
-    let (time, mut left) = LINGER;
-    let mut scratch = vec![0; 16 * 1024];
-    let drain = poll_fn(move |cx| {
-        loop {
-            match io.poll_read(cx, &mut scratch) {
-                Poll::Ready(Ok(count)) if count > 0 && count < left => left -= count,
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    });
-    // What the client sends from here on, nobody asked for.
-    let _ = timeout(time, drain).await;
+    hop.reader.start_waiting();
+    hop.linger(LINGER).await;
 }
 
 #[cfg(test)]

@@ -405,8 +405,14 @@ async fn a_gateway_finds_an_origin_that_was_restarted() {
 #[tokio::test]
 async fn an_origin_that_is_asked_to_stop_finishes_the_running_download() {
     let Some(curl) = Curl::find() else { return };
+    for listen in [TCP, QUIC] {
+        finishes_the_running_download(&curl, listen).await;
+    }
+}
+
+async fn finishes_the_running_download(curl: &Curl, listen: &str) {
     let server = Server::bind().await;
-    let mut pair = Pair::start(&server.target()).await;
+    let mut pair = Pair::start_on(listen, &server.target()).await;
     let bytes = data::bytes(5_000_000);
     let child = curl
         .command(["--no-buffer", &pair.url("/")])
