@@ -8,16 +8,12 @@ mod network;
 mod place;
 mod values;
 
-use std::{
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 
 pub(crate) use self::limits::Limits;
-use crate::{config::place::Place, logging, setup::Setup};
+use crate::{config::place::Place, logging, read, setup::Setup};
 
 /// What no configuration reaches; another file was named.
 const MAX_FILE_SIZE: u64 = 1024 * 1024;
@@ -29,13 +25,7 @@ const MAX_FILE_SIZE: u64 = 1024 * 1024;
 /// Says where the file is wrong and how to correct it.
 pub(crate) fn load(path: &Path) -> Result<Setup> {
     let shown = path.display();
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_SIZE + 1).read_to_string(&mut text))
-        .with_context(|| format!("cannot read the configuration file {shown}"))?;
-    if text.len() as u64 > MAX_FILE_SIZE {
-        bail!("{shown} is not a configuration file: it is larger than {MAX_FILE_SIZE} bytes");
-    }
+    let text = read::text("configuration file", path, MAX_FILE_SIZE)?;
     let mut setup = parse(&text).map_err(|wrong| {
         let Place { line, column } = wrong.place;
         anyhow!("{shown}:{line}:{column}: {}", wrong.message)

@@ -9,6 +9,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use libp2p::identity::Keypair;
 
+use crate::read;
+
 /// An RSA-4096 key is below 3 KiB; whatever is larger is another file.
 const MAX_FILE_SIZE: u64 = 16 * 1024;
 
@@ -34,38 +36,13 @@ pub(crate) fn obtain(path: Option<&Path>) -> Result<Keypair> {
 ///
 /// Fails if the file cannot be read, does not hold a key, or can be read by others.
 pub(crate) fn read(path: &Path) -> Result<Option<Keypair>> {
-    match open(path) {
+    match read::open(path) {
         Ok(file) => load(path, file).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
             Err(error).with_context(|| format!("cannot open the identity file {}", path.display()))
         }
     }
-}
-
-/// Opens a file with a secret. A pipe would be waited for until somebody writes to it, and is opened at once, for
-/// [`refuse_readable_by_others`] to see what it is.
-///
-/// # Errors
-///
-/// Fails if the file cannot be opened.
-#[cfg(unix)]
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    let at_once = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let mut options = File::options();
-    options.read(true).custom_flags(at_once).open(path)
-}
-
-/// Other systems have no pipes among their files.
-///
-/// # Errors
-///
-/// Fails if the file cannot be opened.
-#[cfg(not(unix))]
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    File::open(path)
 }
 
 fn load(path: &Path, file: File) -> Result<Keypair> {
@@ -98,17 +75,15 @@ fn load(path: &Path, file: File) -> Result<Keypair> {
 pub(crate) fn refuse_readable_by_others(what: &str, path: &Path, file: &File) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
 
+    let what = format!("{what} file");
     let shown = path.display();
-    let metadata = file
-        .metadata()
-        .with_context(|| format!("cannot examine the {what} file {shown}"))?;
-    if !metadata.is_file() {
-        bail!("the {what} {shown} is not a regular file; name a file");
-    }
+    read::refuse_special(&what, path, file)?;
+    let metadata = file.metadata();
+    let metadata = metadata.with_context(|| format!("cannot examine the {what} {shown}"))?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         bail!(
-            "other users can use the {what} file {shown} (its mode is {mode:04o}); make it yours alone: chmod 600 {shown}"
+            "other users can use the {what} {shown} (its mode is {mode:04o}); make it yours alone: chmod 600 {shown}"
         );
     }
     Ok(())
@@ -116,8 +91,8 @@ pub(crate) fn refuse_readable_by_others(what: &str, path: &Path, file: &File) ->
 
 /// Other systems keep access rights apart from the file mode, and new files are the user's own by default.
 #[cfg(not(unix))]
-pub(crate) fn refuse_readable_by_others(_: &str, _: &Path, _: &File) -> Result<()> {
-    Ok(())
+pub(crate) fn refuse_readable_by_others(what: &str, path: &Path, file: &File) -> Result<()> {
+    read::refuse_special(&format!("{what} file"), path, file)
 }
 
 /// The file appears whole or not at all: it is written under another name (created with `O_EXCL` and mode 0600) and then
@@ -145,8 +120,8 @@ fn create(path: &Path) -> Result<Keypair> {
             Ok(keypair)
         }
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-            let file =
-                open(path).with_context(|| format!("cannot open the identity file {shown}"))?;
+            let file = read::open(path)
+                .with_context(|| format!("cannot open the identity file {shown}"))?;
             load(path, file)
         }
         Err(error) => {
@@ -259,33 +234,6 @@ mod tests {
         }
         let error = identify(directory.path()).unwrap_err().to_string();
         assert!(error.contains("not a regular file"), "{error}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_pipe_that_nobody_writes_to_is_refused_and_not_waited_for() {
-        use std::{process::Command, sync::mpsc, time::Duration};
-
-        use crate::token::Token;
-
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("pipe");
-        let made = Command::new("mkfifo")
-            .args(["-m", "600"])
-            .arg(&path)
-            .status();
-        assert!(made.unwrap().success());
-        let (sender, refused) = mpsc::channel();
-        thread::spawn(move || {
-            let token = Token::load(&path).map(drop);
-            for result in [identify(&path).map(drop), token] {
-                sender.send(result.unwrap_err().to_string()).unwrap();
-            }
-        });
-        for _ in 0..2 {
-            let error = refused.recv_timeout(Duration::from_secs(60)).unwrap();
-            assert!(error.contains("not a regular file"), "{error}");
-        }
     }
 
     #[test]

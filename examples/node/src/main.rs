@@ -29,6 +29,7 @@ mod meet;
 mod output;
 mod own;
 mod port;
+mod read;
 mod run;
 mod running;
 mod serve;

@@ -11,7 +11,7 @@ use axum::http::HeaderValue;
 use data_encoding::BASE64;
 use subtle::ConstantTimeEq as _;
 
-use crate::identity;
+use crate::{identity, read};
 
 /// Fewer can be guessed.
 const SHORTEST: usize = 16;
@@ -33,7 +33,7 @@ impl Token {
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let shown = path.display();
         let file =
-            identity::open(path).with_context(|| format!("cannot open the token file {shown}"))?;
+            read::open(path).with_context(|| format!("cannot open the token file {shown}"))?;
         identity::refuse_readable_by_others("token", path, &file)?;
         let mut text = String::new();
         let read: io::Result<usize> = file.take(LONGEST as u64 + 2).read_to_string(&mut text);

@@ -1,7 +1,6 @@
 //! How are peers found and reached whose addresses nobody has told?
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,6 +10,7 @@ use libp2p::{Multiaddr, StreamProtocol, kad, pnet::PreSharedKey};
 
 use crate::{
     address::{PeerAddress, multiaddr},
+    read,
     swarm::{Kad, RelayLimits, Role, Settings},
 };
 
@@ -246,6 +246,9 @@ impl RelayArgs {
     }
 }
 
+/// Three short lines; more is another file.
+const LONGEST_KEY: u64 = 16 * 1024;
+
 /// The key of a private network, in a file.
 ///
 /// # Errors
@@ -253,8 +256,7 @@ impl RelayArgs {
 /// Fails if the file cannot be read, or holds something else.
 pub(crate) fn swarm_key(path: &Path) -> Result<PreSharedKey> {
     let shown = path.display();
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("cannot read the key of the network, {shown}"))?;
+    let text = read::text("key of the network", path, LONGEST_KEY)?;
     text.parse().with_context(|| {
         format!(
             "{shown} is no key of a network: it has three lines, /key/swarm/psk/1.0.0/, /base16/ and 64 hexadecimal digits"

@@ -5,7 +5,7 @@ use std::path::Path;
 use libp2p::identity::Keypair;
 
 use super::report::Finding;
-use crate::{args::swarm_key, identity, token::Token};
+use crate::{args::swarm_key, identity, read, token::Token};
 
 /// What is found about the identity, and the key, if there is one.
 pub(super) fn identity(path: &Path) -> (Finding, Option<Keypair>) {
@@ -68,7 +68,7 @@ pub(super) fn network_key(path: &Path) -> Finding {
     if let Err(error) = swarm_key(path) {
         return Finding::problem(what, format_args!("{error:#}"));
     }
-    let opened = std::fs::File::open(path);
+    let opened = read::open(path);
     let private = opened
         .map_err(anyhow::Error::from)
         .and_then(|file| identity::refuse_readable_by_others("swarm key", path, &file));
