@@ -86,16 +86,26 @@ pub(crate) fn of_node(node: &mut Node, drain: Duration) -> Gateway {
 ///
 /// Fails if the address is taken or not one of this machine.
 pub(crate) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
-    let listener = listen(address).with_context(|| {
-        format!("cannot listen on {address} for HTTP; choose another address or port (0 lets the system choose)")
-    })?;
+    let listener = listen(address).with_context(|| cannot_listen(address, "HTTP"))?;
     let address = listener
         .local_addr()
         .context("cannot find out the port for HTTP")?;
+    warn_of_others(address);
+    Ok((listener, address))
+}
+
+/// Says that a port was not opened.
+pub(crate) fn cannot_listen(address: SocketAddr, purpose: &str) -> String {
+    format!(
+        "cannot listen on {address} for {purpose}; choose another address or port (0 lets the system choose)"
+    )
+}
+
+/// Says who else uses a gateway that is not on this machine alone.
+pub(crate) fn warn_of_others(address: SocketAddr) {
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "whoever reaches this address sends requests in the name of this node");
     }
-    Ok((listener, address))
 }
 
 /// Opens a port with room for many clients that come at the same time.
@@ -104,6 +114,15 @@ pub(crate) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
 ///
 /// Fails if the address is taken or not one of this machine.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    listen_with(socket(address)?, address)
+}
+
+/// A socket for an address.
+///
+/// # Errors
+///
+/// Fails if the system has none of that kind.
+pub(crate) fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
@@ -112,6 +131,15 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // Elsewhere than on Windows this lets a restarted node have its port at once; there it would let others share it.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
+    Ok(socket)
+}
+
+/// As [`listen`], with a socket that was made for it.
+///
+/// # Errors
+///
+/// As [`listen`].
+pub(crate) fn listen_with(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 
 mod bound;
+mod places;
 mod ports;
 mod told;
 
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     admin::Admin,
     bound::Bound,
+    places::{Leaving, Places},
     ports::{Around, Ports, Prepared},
 };
 use crate::{
@@ -55,6 +57,7 @@ struct Opened {
     listeners: Vec<(Multiaddr, ListenerId)>,
     ports: Vec<Prepared>,
     admin: Option<Bound>,
+    leaving: Leaving,
     /// The requests to names that were not offered before.
     services: HashMap<ServiceName, Requests>,
 }
@@ -140,6 +143,7 @@ impl Running {
         let status = node.status();
         let around = (&mut self.tasks, status, &self.shutdown);
         let admin = self.admin.set(setup.admin.as_ref(), opened.admin, around);
+        opened.leaving.close();
         status.set_services(setup.services.iter().map(told::service).collect());
         status.set_ports(self.ports.told());
         self.setup = setup;
@@ -174,10 +178,20 @@ impl Running {
 
     /// Opens what a description has beyond what is open, or nothing.
     fn open(&self, node: &mut Node, setup: &Setup) -> Result<Opened> {
+        let admin = setup.admin.as_ref();
+        let listen = setup.ports.iter().map(|port| port.listen);
+        let wanted = listen.chain(admin.map(|admin| admin.listen));
+        let open = self.ports.places().chain(self.admin.place());
+        let mut places = Places::new(open, wanted);
+        let (kept_ports, kept_admin) = (
+            self.ports.keep(&setup.ports, &mut places),
+            self.admin.keep(admin, &mut places),
+        );
         let mut opened = Opened {
             listeners: Vec::new(),
-            ports: self.ports.open(&setup.ports)?,
-            admin: self.admin.open(setup.admin.as_ref())?,
+            ports: self.ports.open(&setup.ports, kept_ports, &places)?,
+            admin: self.admin.open(admin, kept_admin, &places)?,
+            leaving: places.leaving()?,
             // Removed again if they are dropped.
             services: self.open_services(node, &setup.services)?,
         };

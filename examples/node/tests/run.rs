@@ -5,6 +5,7 @@
 mod support;
 
 use std::{
+    fmt::Display,
     fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -261,6 +262,44 @@ fn what_cannot_be_changed_or_opened_is_refused_as_a_whole() {
     assert_eq!(status(&get(http, &node.path("new"))), 404);
     assert_eq!(node.reload(&text("", "")), ["reloaded"]);
     assert_eq!(status(&get(http, &node.path("app"))), 200);
+}
+
+#[test]
+fn ports_go_over_to_each_other_and_to_more_addresses() {
+    let text = |gateway: &dyn Display, admin: &dyn Display| {
+        format!("listen = []\n[gateway]\nlisten = \"{gateway}\"\n[admin]\nlisten = \"{admin}\"\n")
+    };
+    let some = "127.0.0.1:0";
+    let node = Configured::start(&text(&some, &some));
+    let (first, second) = (node.node.http("gateway "), node.node.http("admin "));
+    // A gateway has no such path.
+    let shown = |address| status(&get(address, "/api/state"));
+    assert_eq!((shown(first), shown(second)), (400, 200));
+
+    let facts = node.reload(&text(&second, &first));
+    let gateway = format!("gateway http://{second}");
+    assert_eq!(
+        facts,
+        [&gateway, &format!("admin http://{first}"), "reloaded"]
+    );
+    assert_eq!((shown(first), shown(second)), (200, 400));
+
+    // What cannot be opened is named, and nothing else has changed.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap();
+    let all = format!("0.0.0.0:{}", second.port());
+    node.refuse(&text(&all, &taken), &format!("cannot listen on {taken}"));
+    assert_eq!((shown(first), shown(second)), (200, 400));
+
+    for address in [all, second.to_string()] {
+        let facts = node.reload(&text(&address, &first));
+        assert_eq!(facts, [&format!("gateway http://{address}"), "reloaded"]);
+        assert_eq!((shown(first), shown(second)), (200, 400));
+    }
+    // Not beside what stays.
+    let all = format!("0.0.0.0:{}", first.port());
+    node.refuse(&text(&all, &first), &format!("cannot listen on {all}"));
+    assert_eq!((shown(first), shown(second)), (200, 400));
 }
 
 #[test]

@@ -63,8 +63,10 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
         }
     };
     tokio::select! {
-        () = accept => {}
+        biased;
+        // Who comes now is for what goes on at this port.
         () = shutdown.cancelled() => {}
+        () = accept => {}
     }
     drop(listener);
     clients.close();

@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio_util::sync::CancellationToken;
 
-use super::bound::Bound;
+use super::{
+    bound::Bound,
+    places::{Place, Places},
+};
 use crate::{
-    admin, gateway,
+    admin,
     output::{self, Fact},
     setup,
     shutdown::Tasks,
@@ -25,7 +28,8 @@ pub(crate) fn open(
     around: (&mut Tasks, &Status, &CancellationToken),
 ) -> Result<()> {
     let mut admin = Admin::default();
-    let bound = admin.open(wanted)?;
+    let nothing = Places::new(std::iter::empty(), std::iter::empty());
+    let bound = admin.open(wanted, None, &nothing)?;
     print(admin.set(wanted, bound, around));
     Ok(())
 }
@@ -42,9 +46,7 @@ pub(super) fn print(address: Option<SocketAddr>) {
 pub(super) struct Admin(Option<Open>);
 
 struct Open {
-    listen: SocketAddr,
-    address: SocketAddr,
-    spare: std::net::TcpListener,
+    place: Place,
     /// As it was in its file.
     token: Option<Token>,
     /// Ends it while the node goes on.
@@ -52,28 +54,42 @@ struct Open {
 }
 
 impl Admin {
-    /// Opens what is wanted; `None` where that is nothing, or open with the token that is in its file now.
+    /// Where it is.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.0.as_ref().map(|open| &open.place)
+    }
+
+    /// The place at which what is wanted goes on.
+    pub(super) fn keep<'a>(
+        &self,
+        wanted: Option<&setup::Admin>,
+        places: &mut Places<'a>,
+    ) -> Option<&'a Place> {
+        let is_own = |place: &Place| self.place().is_some_and(|own| own.is(place));
+        wanted.and_then(|wanted| places.keep(wanted.listen, is_own))
+    }
+
+    /// Opens what is wanted, where it goes on; `None` where that is nothing, or open with the token that is in its file now.
     ///
     /// # Errors
     ///
     /// Fails if the address is taken or not one of this machine, or the token cannot be read. Then nothing has changed.
-    pub(super) fn open(&self, wanted: Option<&setup::Admin>) -> Result<Option<Bound>> {
+    pub(super) fn open(
+        &self,
+        wanted: Option<&setup::Admin>,
+        kept: Option<&Place>,
+        places: &Places<'_>,
+    ) -> Result<Option<Bound>> {
         let Some(wanted) = wanted else {
             return Ok(None);
         };
         let token = wanted.token.as_deref().map(Token::load).transpose()?;
-        let same = self.0.as_ref().filter(|open| open.is_at(wanted.listen));
-        let spare = match same {
-            Some(open) if open.token == token => return Ok(None),
-            // With another token.
-            Some(open) => open.spare.try_clone(),
-            None => gateway::listen(wanted.listen).and_then(tokio::net::TcpListener::into_std),
-        };
-        let spare = spare.with_context(|| {
-            let address = wanted.listen;
-            format!("cannot listen on {address} for the admin page; choose another address or port (0 lets the system choose)")
-        })?;
-        Bound::new(token, Ok(spare)).map(Some)
+        let stays =
+            |open: &Open| open.token == token && kept.is_some_and(|kept| kept.is(&open.place));
+        if self.0.as_ref().is_some_and(stays) {
+            return Ok(None);
+        }
+        Bound::new("the admin page", wanted.listen, kept, places, token).map(Some)
     }
 
     /// Has what is wanted and nothing else, with what [`open`](Self::open) gave for it. Returns the address if it is new.
@@ -94,7 +110,7 @@ impl Admin {
             }
             gone.stop.cancel();
         }
-        let new = wanted.zip(bound).map(|(wanted, bound)| {
+        let new = bound.map(|bound| {
             let stop = shutdown.child_token();
             let router = admin::router(status.clone(), bound.token.clone(), stop.clone());
             let served = admin::serve(bound.listener, router, stop.clone());
@@ -103,23 +119,14 @@ impl Admin {
                 Ok(())
             });
             Open {
-                listen: wanted.listen,
-                address: bound.address,
-                spare: bound.spare,
+                place: bound.place,
                 token: bound.token,
                 stop,
             }
         });
         self.0 = new;
-        let address = self.0.as_ref().map(|open| open.address);
+        let address = self.place().map(|place| place.address);
         status.set_admin(address);
         address
-    }
-}
-
-impl Open {
-    /// Whether it is what was asked for, by the port that was asked for or the one that the system chose.
-    fn is_at(&self, listen: SocketAddr) -> bool {
-        [self.listen, self.address].contains(&listen)
     }
 }

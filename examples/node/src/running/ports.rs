@@ -2,12 +2,16 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use libp2p_http_proxy::{ForwardConfig, Gateway, GatewayConfig, GatewayRules, Rules};
 use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{bound::Bound, told};
+use super::{
+    bound::Bound,
+    places::{Place, Places},
+    told,
+};
 use crate::{
     gateway,
     listen::{self, Allowed, Site},
@@ -27,9 +31,7 @@ pub(super) struct Ports(Vec<OpenPort>);
 /// A port with what answers there.
 struct OpenPort {
     port: Port,
-    address: SocketAddr,
-    /// The same as the one that is served, so that another gateway can go on with it.
-    spare: std::net::TcpListener,
+    place: Place,
     rules: Rules<GatewayRules>,
     /// What programs have to know to become services.
     token: Option<Token>,
@@ -43,8 +45,8 @@ struct OpenPort {
 pub(super) enum Prepared {
     /// It was opened, or taken over.
     New(Bound),
-    /// One that leads to the same is open, and asks programs for this from now on.
-    Same(Option<Token>),
+    /// The one of this number leads to the same, and asks programs for this from now on.
+    Same(usize, Option<Token>),
 }
 
 /// What a port needs of the node around it.
@@ -58,48 +60,64 @@ pub(super) struct Around<'a> {
 }
 
 impl OpenPort {
-    /// Whether another port differs from it in nothing but rules, and what a token is.
+    /// Whether what another port leads to differs from what this one does in nothing but rules, and what a token is.
     fn leads_to_same(&self, other: &Port) -> bool {
         let attach = |port: &Port| {
             let attach = port.attach.as_ref();
             attach.map(|attach| attach.token.is_some())
         };
-        self.is_at(other.listen)
-            && self.port.only == other.only
-            && attach(&self.port) == attach(other)
-    }
-
-    /// Whether it is what was asked for, by the port that was asked for or the one that the system chose.
-    fn is_at(&self, listen: SocketAddr) -> bool {
-        [self.port.listen, self.address].contains(&listen)
+        self.port.only == other.only && attach(&self.port) == attach(other)
     }
 }
 
 impl Ports {
-    /// Opens what is not open yet, and reads the tokens of all: one for each of `wanted`.
+    /// Where the ports are.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.0.iter().map(|open| &open.place)
+    }
+
+    /// The places at which each of `wanted` goes on.
+    pub(super) fn keep<'a>(
+        &self,
+        wanted: &[Port],
+        places: &mut Places<'a>,
+    ) -> Vec<Option<&'a Place>> {
+        let kept = wanted.iter().map(|port| {
+            let leads_to_same = |place: &Place| {
+                let open = self.at(place).map(|at| &self.0[at]);
+                open.is_some_and(|open| open.leads_to_same(port))
+            };
+            places.keep(port.listen, leads_to_same)
+        });
+        kept.collect()
+    }
+
+    /// Opens what is not open yet, and reads the tokens of all: one for each of `wanted`, where it goes on.
     ///
     /// # Errors
     ///
     /// Fails if an address is taken or not one of this machine, or a token cannot be read. Then nothing has changed.
-    pub(super) fn open(&self, wanted: &[Port]) -> Result<Vec<Prepared>> {
-        let mut free: Vec<_> = self.0.iter().collect();
-        let prepared = wanted.iter().map(|port| {
+    pub(super) fn open(
+        &self,
+        wanted: &[Port],
+        kept: Vec<Option<&Place>>,
+        places: &Places<'_>,
+    ) -> Result<Vec<Prepared>> {
+        let prepared = wanted.iter().zip(kept).map(|(port, kept)| {
             let token = token(port)?;
-            if let Some(same) = free.iter().position(|open| open.leads_to_same(port)) {
-                free.remove(same);
-                return Ok(Prepared::Same(token));
-            }
-            let taken = self.0.iter().find(|open| open.is_at(port.listen));
-            match taken.filter(|_| port.listen.port() != 0) {
-                // A gateway becomes a forwarded port, say: no client is to find it closed.
-                Some(open) => Bound::new(token, open.spare.try_clone()).map(Prepared::New),
-                None => {
-                    let (listener, _) = gateway::bind(port.listen)?;
-                    Bound::new(token, listener.into_std()).map(Prepared::New)
-                }
+            let same = kept.and_then(|place| self.at(place));
+            match same.filter(|at| self.0[*at].leads_to_same(port)) {
+                Some(at) => Ok(Prepared::Same(at, token)),
+                // A gateway becomes a forwarded port, say.
+                None => Bound::new("HTTP", port.listen, kept, places, token).map(Prepared::New),
             }
         });
         prepared.collect()
+    }
+
+    /// Which of the ports is at a place.
+    fn at(&self, place: &Place) -> Option<usize> {
+        self.0.iter().position(|open| open.place.is(place))
     }
 
     /// Serves `wanted` and nothing else, with what [`open`](Self::open) gave for it. Returns what is to be told.
@@ -109,19 +127,20 @@ impl Ports {
         prepared: Vec<Prepared>,
         mut around: Around<'_>,
     ) -> Vec<(SocketAddr, Port)> {
-        let mut before = std::mem::take(&mut self.0);
+        let before = std::mem::take(&mut self.0);
+        let mut before: Vec<_> = before.into_iter().map(Some).collect();
         let mut new = Vec::new();
         for (port, prepared) in wanted.iter().zip(prepared) {
-            let token = match prepared {
+            let (same, token) = match prepared {
                 Prepared::New(bound) => {
-                    new.push((bound.address, port.clone()));
+                    gateway::warn_of_others(bound.place.address);
+                    new.push((bound.place.address, port.clone()));
                     self.0.push(around.serve(port.clone(), bound));
                     continue;
                 }
-                Prepared::Same(token) => token,
+                Prepared::Same(at, token) => (before[at].take(), token),
             };
-            if let Some(same) = before.iter().position(|open| open.leads_to_same(port)) {
-                let mut open = before.remove(same);
+            if let Some(mut open) = same {
                 open.rules.set(port.rules.clone());
                 if let Some((old, new)) = open.token.as_ref().zip(token.as_ref()) {
                     old.set(new);
@@ -133,7 +152,7 @@ impl Ports {
                 self.0.push(open);
             }
         }
-        for gone in before {
+        for gone in before.into_iter().flatten() {
             gone.stop.cancel();
         }
         new
@@ -143,7 +162,7 @@ impl Ports {
     pub(super) fn told(&self) -> Vec<status::Port> {
         let ports = self.0.iter();
         ports
-            .map(|open| told::port(open.address, &open.port))
+            .map(|open| told::port(open.place.address, &open.port))
             .collect()
     }
 }
@@ -178,9 +197,8 @@ impl Around<'_> {
         gateway = gateway.with_own(own::pages(status, attached));
         let stopped = stop.clone().cancelled_owned();
         let Bound {
+            place,
             listener,
-            spare,
-            address,
             token,
         } = bound;
         self.spawn(async move {
@@ -189,8 +207,7 @@ impl Around<'_> {
         });
         OpenPort {
             port,
-            address,
-            spare,
+            place,
             rules,
             token,
             allowed,
