@@ -9,7 +9,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
-use crate::logging;
+use crate::{config, logging, shutdown};
 
 mod addresses;
 mod admin;
@@ -92,6 +92,9 @@ Exit status:
   0 stopped by Ctrl-C or SIGTERM, after running exchanges finished; 1 failed; 2 used wrongly;
   130 a second signal came.";
 
+/// More are of no use.
+pub(crate) const MOST_THREADS: u16 = 64;
+
 /// Web applications between libp2p peers: serve one, or open one in a browser.
 ///
 /// A request goes from an HTTP client to a gateway, over an encrypted libp2p stream to the node that serves the application,
@@ -138,32 +141,32 @@ pub(crate) struct Common {
 
     /// Seconds that running exchanges have to finish after Ctrl-C or SIGTERM, 0 to 3600
     ///
-    /// New requests are not taken meanwhile. A second signal stops at once.
+    /// New requests are not taken meanwhile. A second signal stops at once. By default 30.
     ///
     /// Example: --drain 5
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        global = true,
-        default_value = "30",
-        value_parser = seconds
-    )]
-    pub(crate) drain: Duration,
+    #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds)]
+    pub(crate) drain: Option<Duration>,
 
     /// Threads that do the work of the node, 1 to 64
     ///
     /// One is enough for tens of thousands of requests, or hundreds of megabytes, a second, and takes the least CPU time for
-    /// each, as nothing is handed from one thread to another. More help where a single one is busy all the time.
+    /// each, as nothing is handed from one thread to another. More help where a single one is busy all the time. By default
+    /// 1.
     ///
     /// Example: --threads 4
-    #[arg(
-        long,
-        value_name = "COUNT",
-        global = true,
-        default_value = "1",
-        value_parser = threads
-    )]
-    pub(crate) threads: u16,
+    #[arg(long, value_name = "COUNT", global = true, value_parser = threads)]
+    threads: Option<u16>,
+}
+
+impl Common {
+    /// How long running exchanges have at the end.
+    pub(crate) fn drain(&self) -> Duration {
+        self.drain.unwrap_or(shutdown::USUAL)
+    }
+
+    pub(crate) fn threads(&self) -> u16 {
+        self.threads.unwrap_or(1)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -212,6 +215,21 @@ impl Args {
                 .exit();
         }
         args
+    }
+
+    /// Takes from the file of `run` what has to be known before anything runs, where this line says nothing. If the file is
+    /// wrong, `run` is who says so.
+    pub(crate) fn fill_in(&mut self) {
+        let Command::Run(args) = &self.command else {
+            return;
+        };
+        if let Ok(setup) = config::load(&args.config)
+            && !args.check
+        {
+            let common = &mut self.common;
+            common.log = common.log.take().or(setup.process.log);
+            common.threads = common.threads.or(setup.process.threads);
+        }
     }
 
     /// What to log: what was asked for, or what suits the command.
@@ -264,11 +282,12 @@ fn http_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    number(text, 0..=3600, "seconds").map(|seconds| Duration::from_secs(seconds.into()))
+    number(text, 0..=shutdown::LONGEST_SECONDS, "seconds")
+        .map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 fn threads(text: &str) -> Result<u16, String> {
-    number(text, 1..=64, "threads")
+    number(text, 1..=MOST_THREADS, "threads")
 }
 
 /// So many of `what`, written as digits alone.

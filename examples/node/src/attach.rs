@@ -67,7 +67,7 @@ pub(crate) async fn run(args: AttachArgs, common: &Common) -> Result<()> {
     let mut backoff = Backoff::default();
     loop {
         let began = Instant::now();
-        let ended = attach(&args, request.clone(), &shutdown, common.drain).await;
+        let ended = attach(&args, request.clone(), &shutdown, common.drain()).await;
         let error = match ended {
             Ok(()) => return Ok(()),
             Err(Ended::Final(error)) => return Err(error),

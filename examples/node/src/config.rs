@@ -80,7 +80,8 @@ mod tests {
 
     use crate::{
         args::{Args, Command},
-        setup::Listen,
+        setup::{Listen, Process},
+        shutdown,
         swarm::Role,
     };
 
@@ -99,6 +100,12 @@ mod tests {
         assert_eq!(setup.identity.as_deref(), Some(Path::new("node.key")));
         assert!(matches!(&setup.listen, Listen::At(addresses) if addresses.len() == 2));
         assert_eq!(setup.peers[0].peer, peer);
+        let usual = Process {
+            drain: Some(shutdown::USUAL),
+            log: Some(logging::DEFAULT_FILTER.to_owned()),
+            threads: Some(1),
+        };
+        assert_eq!(setup.process, usual);
 
         let [app, wiki] = &setup.services[..] else {
             panic!("{:?}", setup.services)
@@ -363,6 +370,10 @@ mod tests {
             ),
             ("[gateway]\nattach = true", 2, 10, "{} for the defaults"),
             ("limits = 1", 1, 10, "[limits]"),
+            ("drain = 30", 1, 9, "\"10 s\""),
+            ("drain = \"2 h\"", 1, 9, "3600 s"),
+            ("log = \"loud\"", 1, 7, "'loud' is no level"),
+            ("threads = 65", 1, 11, "1 to 64"),
             (
                 "[network]\nkad_protocol = \"kad\"",
                 2,

@@ -117,7 +117,7 @@ async fn work(
     common: &Common,
 ) -> Result<ExitCode> {
     if !check {
-        shutdown::finish(tasks, shutdown, common.drain).await?;
+        shutdown::finish(tasks, shutdown, common.drain()).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let passed = tokio::select! {
@@ -125,7 +125,7 @@ async fn work(
         () = shutdown.cancelled() => None,
     };
     shutdown.cancel();
-    shutdown::finish(tasks, shutdown, common.drain).await?;
+    shutdown::finish(tasks, shutdown, common.drain()).await?;
     match passed {
         Some(true) => Ok(ExitCode::SUCCESS),
         Some(false) => Ok(ExitCode::FAILURE),
@@ -172,7 +172,7 @@ async fn start_origin(
     let forward = Forward::new(
         target.clone(),
         peer,
-        ForwardConfig::default().with_drain_timeout(common.drain),
+        ForwardConfig::default().with_drain_timeout(common.drain()),
     );
 
     tasks.spawn(app.serve(listener, shutdown.clone()));
@@ -201,12 +201,12 @@ async fn start_gateway(
 
     let (listener, address) = bind(args)?;
     output::print(&Fact::Gateway(address));
-    let all = gateway::of_node(&mut node, common.drain);
+    let all = gateway::of_node(&mut node, common.drain());
     gateway::spawn(tasks, all, listener, shutdown);
 
     let (listener, forward) = gateway::bind((Ipv4Addr::LOCALHOST, 0).into())?;
     output::print(&Fact::Forward(forward, peer, &name));
-    let one = gateway::of_node(&mut node, common.drain);
+    let one = gateway::of_node(&mut node, common.drain());
     let one = one.for_service(peer, name.clone());
     gateway::spawn(tasks, one, listener, shutdown);
 

@@ -41,7 +41,8 @@ mod token;
 mod wire;
 
 fn main() -> ExitCode {
-    let args = Args::read();
+    let mut args = Args::read();
+    args.fill_in();
     logging::start(args.log_filter());
     match run(args) {
         Ok(code) => code,
@@ -62,7 +63,7 @@ const EVENTS_AT_ONCE: usize = 8;
 fn run(args: Args) -> anyhow::Result<ExitCode> {
     raise_open_files();
     keep_free_memory();
-    let runtime = match args.common.threads {
+    let runtime = match args.common.threads() {
         1 => Builder::new_current_thread()
             .max_io_events_per_tick(EVENTS_AT_ONCE)
             .enable_all()

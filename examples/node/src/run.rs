@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &RunArgs, common: &Common) -> Result<()> {
     let hangups = shutdown::on_hangup()?;
     let setup = config::load(file)?;
     let (node, running) = start(setup, common).await?;
-    until_stopped(node, running, Some((file, hangups)), common).await
+    until_stopped(node, running, Some((file, hangups))).await
 }
 
 /// Looks at the files that a description names. Those that are missing may still come before the node starts.
@@ -81,7 +81,7 @@ fn unusable_files(setup: &Setup) -> impl Iterator<Item = Error> {
 /// Fails if the node cannot do what is described.
 pub(crate) async fn operate(setup: Setup, common: &Common) -> Result<()> {
     let (node, running) = start(setup, common).await?;
-    until_stopped(node, running, None, common).await
+    until_stopped(node, running, None).await
 }
 
 async fn start(setup: Setup, common: &Common) -> Result<(Node, Running)> {
@@ -107,7 +107,6 @@ async fn until_stopped(
     mut node: Node,
     mut running: Running,
     mut source: Option<(&Path, Hangups)>,
-    common: &Common,
 ) -> Result<()> {
     let shutdown = running.shutdown();
     loop {
@@ -136,8 +135,8 @@ async fn until_stopped(
         }
     }
     manager::tell(manager::State::Stopping);
-    let tasks = running.into_tasks();
-    node.run_until(shutdown::finish(tasks, &shutdown, common.drain))
+    let (tasks, drain) = running.into_tasks();
+    node.run_until(shutdown::finish(tasks, &shutdown, drain))
         .await??;
     node.close().await;
     Ok(())

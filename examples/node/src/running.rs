@@ -6,6 +6,7 @@ mod bound;
 mod places;
 mod ports;
 mod told;
+mod work;
 
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
@@ -21,11 +22,12 @@ use self::{
     bound::Bound,
     places::{Leaving, Places},
     ports::{Around, Ports, Prepared},
+    work::Work,
 };
 use crate::{
     gateway, output,
-    setup::{Listen, Port, Service, Setup},
-    shutdown::{self, Tasks},
+    setup::{Listen, Port, Process, Service, Setup},
+    shutdown::{self, Drain, Tasks},
     swarm::Node,
 };
 
@@ -46,10 +48,9 @@ pub(crate) struct Running {
     services: HashMap<ServiceName, (Target, Rules<ForwardRules>)>,
     ports: Ports,
     admin: Admin,
-    tasks: Tasks,
-    shutdown: CancellationToken,
-    /// How long running exchanges have after the shutdown began.
-    drain: Duration,
+    work: Work,
+    /// How long running exchanges have at the end, whatever a file says.
+    drain: Option<Duration>,
 }
 
 /// What can fail of a change, done in advance.
@@ -79,21 +80,25 @@ impl Running {
         node: &mut Node,
         setup: Setup,
         shutdown: CancellationToken,
-        drain: Duration,
+        drain: Option<Duration>,
     ) -> Result<Self> {
         let mut running = Self {
             setup: Setup {
                 identity: setup.identity.clone(),
                 network: setup.network.clone(),
                 swarm_key: setup.swarm_key.clone(),
+                process: setup.process.clone(),
                 ..Setup::default()
             },
             listeners: Vec::new(),
             services: HashMap::new(),
             ports: Ports::default(),
             admin: Admin::default(),
-            tasks: Tasks::new(),
-            shutdown,
+            work: Work {
+                tasks: Tasks::new(),
+                shutdown,
+                drain: Drain::new(shutdown::USUAL),
+            },
             drain,
         };
         let news = running.apply(node, setup)?;
@@ -119,6 +124,12 @@ impl Running {
         if (&setup.network, &setup.swarm_key) != (&self.setup.network, &self.setup.swarm_key) {
             bail!("[network] is set at the start: restart for another, or put the old one back");
         }
+        let fixed = |process: &Process| (process.log.clone(), process.threads);
+        if fixed(&setup.process) != fixed(&self.setup.process) {
+            bail!(
+                "log and threads are set at the start: restart for other ones, or put the old ones back"
+            );
+        }
         let news = self.apply(node, setup)?;
         if let Err(error) = node.listening().await {
             tracing::error!("{error:#}");
@@ -129,19 +140,19 @@ impl Running {
 
     fn apply(&mut self, node: &mut Node, setup: Setup) -> Result<News> {
         let opened = self.open(node, &setup)?;
+        let drain = self.drain.or(setup.process.drain);
+        self.work.drain.set(drain.unwrap_or(shutdown::USUAL));
         self.set_peers(node, &setup);
         self.set_listeners(node, &setup.listen, opened.listeners);
         let services = self.set_services(node, &setup.services, opened.services);
         let around = Around {
             node,
-            tasks: &mut self.tasks,
+            work: &mut self.work,
             limits: setup.network.limits.gateway(),
-            shutdown: &self.shutdown,
-            drain: self.drain,
         };
         let ports = self.ports.set(&setup.ports, opened.ports, around);
         let status = node.status();
-        let around = (&mut self.tasks, status, &self.shutdown);
+        let around = (&mut self.work.tasks, status, &self.work.shutdown);
         let admin = self.admin.set(setup.admin.as_ref(), opened.admin, around);
         opened.leaving.close();
         status.set_services(setup.services.iter().map(told::service).collect());
@@ -156,13 +167,13 @@ impl Running {
 
     /// Cancelled when the process is asked to stop.
     pub(crate) fn shutdown(&self) -> CancellationToken {
-        self.shutdown.clone()
+        self.work.shutdown.clone()
     }
 
     /// Waits until something ends by an error. Services and ports that were closed end without one.
     pub(crate) async fn failed(&mut self) -> Error {
         loop {
-            match self.tasks.join_next().await {
+            match self.work.tasks.join_next().await {
                 Some(Ok(Ok(()))) => {}
                 Some(Ok(Err(error))) => return error,
                 Some(Err(error)) => return shutdown::broken_task(error),
@@ -171,9 +182,9 @@ impl Running {
         }
     }
 
-    /// What has to end before the process does.
-    pub(crate) fn into_tasks(self) -> Tasks {
-        self.tasks
+    /// What has to end before the process does, and how long it has for that.
+    pub(crate) fn into_tasks(self) -> (Tasks, Duration) {
+        (self.work.tasks, self.work.drain.time())
     }
 
     /// Opens what a description has beyond what is open, or nothing.
@@ -307,12 +318,12 @@ impl Running {
             let config = ForwardConfig::default()
                 .with_rules(service.rules.clone())
                 .with_observer(node.observer())
-                .with_drain_timeout(self.drain);
+                .with_drain_timeout(Duration::MAX);
             let forward = Forward::new(service.target.clone(), node.peer(), config);
             let running = (service.target.clone(), forward.rules());
             self.services.insert(service.name.clone(), running);
-            let asked = self.shutdown.clone().cancelled_owned();
-            self.tasks.spawn(async move {
+            let asked = self.work.shutdown.clone().cancelled_owned();
+            self.work.spawn(async move {
                 forward.serve(requests, asked).await;
                 Ok(())
             });

@@ -1,6 +1,6 @@
 //! What is a node to do? The one description that the command line and the configuration file are read into.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use libp2p::{Multiaddr, PeerId};
 use libp2p_http_proxy::{ForwardRules, GatewayRules, ServiceName, Target};
@@ -22,6 +22,17 @@ pub(crate) struct Setup {
     pub(crate) services: Vec<Service>,
     pub(crate) ports: Vec<Port>,
     pub(crate) admin: Option<Admin>,
+    pub(crate) process: Process,
+}
+
+/// What a file says of the whole process. The command line has the last word on each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Process {
+    /// How long running exchanges have at the end.
+    pub(crate) drain: Option<Duration>,
+    /// The filter of the log.
+    pub(crate) log: Option<String>,
+    pub(crate) threads: Option<u16>,
 }
 
 /// Where peers reach the node.

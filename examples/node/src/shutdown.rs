@@ -1,6 +1,13 @@
 //! When does the node stop, and how long may running exchanges take to finish?
 
-use std::{io, process, time::Duration};
+use std::{
+    io, process,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use tokio::{
@@ -14,6 +21,34 @@ const INTERRUPTED: i32 = 130;
 
 /// What a server has on top of the limit, which it keeps by itself: time to notice and to say what it cut.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long exchanges have where nobody says it.
+pub(crate) const USUAL: Duration = Duration::from_secs(30);
+
+/// The longest time that they may be given.
+pub(crate) const LONGEST_SECONDS: u16 = 3600;
+
+/// How long running exchanges have once the process was asked to stop. Clones are handles to the same time, which may change
+/// until then.
+#[derive(Clone, Debug)]
+pub(crate) struct Drain(Arc<AtomicU64>);
+
+impl Drain {
+    pub(crate) fn new(time: Duration) -> Self {
+        let drain = Self(Arc::default());
+        drain.set(time);
+        drain
+    }
+
+    pub(crate) fn set(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.0.store(millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn time(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
 
 /// What the node does besides moving the network: servers that run until they are asked to stop.
 pub(crate) type Tasks = JoinSet<Result<()>>;

@@ -303,6 +303,57 @@ fn ports_go_over_to_each_other_and_to_more_addresses() {
 }
 
 #[test]
+fn a_reload_says_how_long_running_exchanges_have_at_the_end() {
+    let server = Server::start();
+    let text = |drain: &str| {
+        let to = &server.target;
+        format!(
+            "drain = \"{drain}\"\nlisten = []\n[service.app]\nto = \"{to}\"\n[gateway]\nlisten = \"127.0.0.1:0\"\n"
+        )
+    };
+    let node = Configured::start(&text("1 h"));
+    let http = node.node.http("gateway ");
+    let hold = node.path("app/hold");
+    let held = thread::spawn(move || get(http, &hold));
+    server.held();
+    assert_eq!(node.reload(&text("0 s")), ["reloaded"]);
+    assert_eq!(node.node.stop("TERM"), Some(0));
+    assert_eq!(held.join().unwrap(), "");
+    server.release();
+}
+
+#[test]
+fn the_file_says_what_is_logged_and_the_command_line_has_the_last_word() {
+    let start = |more: &[&str]| {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("node.toml");
+        fs::write(&file, "log = \"off\"\n").unwrap();
+        let args = ["run", "--config", file.to_str().unwrap()];
+        let node = Node::start(&[&args[..], more].concat());
+        signal(&node.child, "TERM");
+        node.printed_to_the_end();
+        node.log.iter().count()
+    };
+    assert_eq!(start(&[]), 0);
+    assert_ne!(start(&["--log", "info"]), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_file_says_how_many_threads_work() {
+    let node = Configured::start("threads = 3\n");
+    let tasks = fs::read_dir(format!("/proc/{}/task", node.node.child.id())).unwrap();
+    let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
+    let workers = names.filter(|name| name.starts_with("tokio-rt"));
+    assert!(workers.count() >= 3);
+    node.refuse("threads = 2\n", "log and threads are set at the start");
+    node.refuse(
+        "threads = 3\nlog = \"off\"\n",
+        "log and threads are set at the start",
+    );
+}
+
+#[test]
 fn methods_paths_and_hosts_are_those_of_the_file() {
     let server = Server::start();
     let node = Configured::start(&format!(

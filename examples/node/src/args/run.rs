@@ -29,11 +29,14 @@ Who may do what:
                       and domains, allow_origins, tunnels, exchanges_per_client as above
       [admin]         listen, token = FILE        a page that shows the node; see `serve --help`
 
+The options --drain, --log and --threads can be keys of it, too: drain = \"5 s\", log = \"debug\",
+threads = 4. What the command line (or P2P_HTTP_LOG) says holds.
+
 SIGHUP reads the file again, and the tokens that it names. Exchanges that run go on under the old
 rules, all others go by the new ones, and what is new is printed, then `reloaded`. Services and
 ports that are gone let their exchanges end. A file that is wrong is refused as a whole, with line
-and column in the log, and the old one goes on. A changed `identity`, [network] or [limits] is
-refused, too: it takes a restart.
+and column in the log, and the old one goes on. A changed `identity`, `log`, `threads`, [network]
+or [limits] is refused, too: it takes a restart.
 
 Examples:
   p2p-http run --config node.toml

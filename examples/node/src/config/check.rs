@@ -15,12 +15,12 @@ use toml::Spanned;
 
 use super::{
     file::{
-        self, Addresses, File, Forward, Gateway, Host, HttpAddress, Listen as ListenAt, Offered,
-        Pair, Peer, Service,
+        self, Addresses, File, Filter, Forward, Gateway, Host, HttpAddress, Listen as ListenAt,
+        Offered, Pair, Peer, Service,
     },
-    values::{Text, Tunnels},
+    values::{Count, Drain, Text, Tunnels},
 };
-use crate::setup::{self, Attach, Listen, Port, Setup};
+use crate::setup::{self, Attach, Listen, Port, Process, Setup};
 
 /// Where a gateway is if nothing is said.
 const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -66,6 +66,13 @@ pub(super) fn setup(file: File) -> Result<Setup, Misuse> {
         services,
         ports,
         admin,
+        process: Process {
+            drain: file.drain.map(|Drain(time)| time),
+            log: file.log.map(|Text(Filter(filter))| filter),
+            threads: file
+                .threads
+                .and_then(|Count(count)| u16::try_from(count).ok()),
+        },
     })
 }
 

@@ -15,9 +15,13 @@ use super::{
     admin::Admin,
     limits::Limits,
     network::Network,
-    values::{Named, OneOrMore, Text, Tunnels},
+    values::{Count, Drain, Named, OneOrMore, Text, Tunnels},
 };
-use crate::address::{PeerAddress, multiaddr};
+use crate::{
+    address::{PeerAddress, multiaddr},
+    args::MOST_THREADS,
+    logging::parse_filter,
+};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -31,6 +35,9 @@ pub(super) struct File {
     pub(super) admin: Option<Admin>,
     pub(super) network: Network,
     pub(super) limits: Limits,
+    pub(super) drain: Option<Drain>,
+    pub(super) log: Option<Text<Filter>>,
+    pub(super) threads: Option<Count<{ MOST_THREADS as u32 }>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,6 +116,18 @@ pub(super) struct Forward {
     pub(super) allow_origins: Vec<Text<AllowedOrigin>>,
     pub(super) tunnels: Option<Tunnels>,
     pub(super) exchanges_per_client: Option<NonZeroUsize>,
+}
+
+/// What to log.
+#[derive(Debug)]
+pub(super) struct Filter(pub(super) String);
+
+impl FromStr for Filter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_filter(text).map(Self)
+    }
 }
 
 /// Where peers reach this node, or are told that they do.

@@ -7,6 +7,8 @@ use serde::{
     de::{Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
+use crate::shutdown::LONGEST_SECONDS;
+
 /// A value that is written as text and knows itself how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Text<T>(pub(super) T);
@@ -146,6 +148,29 @@ impl<const MAX: u32> FromStr for Seconds<MAX> {
 }
 
 impl<'de, const MAX: u32> Deserialize<'de> for Seconds<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Written(TIME, PhantomData))
+    }
+}
+
+/// How long running exchanges have at the end, which may be no time at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Drain(pub(super) Duration);
+
+impl FromStr for Drain {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "0 s" => Ok(Self(Duration::ZERO)),
+            text => text
+                .parse()
+                .map(|Seconds::<{ LONGEST_SECONDS as u32 }>(time)| Self(time)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Drain {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(Written(TIME, PhantomData))
     }

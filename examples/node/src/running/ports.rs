@@ -4,13 +4,13 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result};
 use libp2p_http_proxy::{ForwardConfig, Gateway, GatewayConfig, GatewayRules, Rules};
-use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     bound::Bound,
     places::{Place, Places},
     told,
+    work::Work,
 };
 use crate::{
     gateway,
@@ -18,7 +18,6 @@ use crate::{
     output::{self, Fact},
     own,
     setup::Port,
-    shutdown::Tasks,
     status,
     swarm::Node,
     token::Token,
@@ -52,11 +51,9 @@ pub(super) enum Prepared {
 /// What a port needs of the node around it.
 pub(super) struct Around<'a> {
     pub(super) node: &'a mut Node,
-    pub(super) tasks: &'a mut Tasks,
+    pub(super) work: &'a mut Work,
     /// The limits of a gateway.
     pub(super) limits: GatewayConfig,
-    pub(super) shutdown: &'a CancellationToken,
-    pub(super) drain: Duration,
 }
 
 impl OpenPort {
@@ -186,7 +183,7 @@ impl Around<'_> {
         if let Some((peer, service)) = &port.only {
             gateway = gateway.for_service(*peer, service);
         }
-        let stop = self.shutdown.child_token();
+        let stop = self.work.shutdown.child_token();
         let status = self.node.status().clone();
         let allowed = port.attach.as_ref();
         let allowed = allowed.map(|attach| Allowed::new(attach.allowed.as_deref()));
@@ -201,7 +198,7 @@ impl Around<'_> {
             listener,
             token,
         } = bound;
-        self.spawn(async move {
+        self.work.spawn(async move {
             let served = gateway.serve(listener, stopped).await;
             served.context("cannot accept HTTP clients any more")
         });
@@ -221,7 +218,7 @@ impl Around<'_> {
     fn site(&mut self, allowed: Allowed, stop: &CancellationToken) -> Site {
         let running = TaskTracker::new();
         let (asked, all) = (stop.clone(), running.clone());
-        self.spawn(async move {
+        self.work.spawn(async move {
             asked.cancelled().await;
             all.close();
             all.wait().await;
@@ -239,25 +236,6 @@ impl Around<'_> {
             shutdown: stop.clone(),
             tasks: running,
         }
-    }
-
-    /// Runs what has exchanges, which have their time once the process was asked to stop, and all of it before.
-    fn spawn(&mut self, work: impl Future<Output = Result<()>> + Send + 'static) {
-        let (shutdown, drain) = (self.shutdown.clone(), self.drain);
-        self.tasks.spawn(async move {
-            let late = async {
-                shutdown.cancelled().await;
-                sleep(drain).await;
-            };
-            tokio::select! {
-                biased;
-                ended = work => ended,
-                () = late => {
-                    tracing::warn!("exchanges did not end in time");
-                    Ok(())
-                }
-            }
-        });
     }
 }
 

@@ -26,6 +26,11 @@ pub(crate) struct Node {
 impl Node {
     /// Starts it, and waits until it is ready.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_until(args, "ready")
+    }
+
+    /// Starts it, and waits until it prints a line.
+    pub(crate) fn start_until(args: &[&str], last: &str) -> Self {
         let mut child = spawn(args);
         let log = lines(child.stderr.take().unwrap());
         let printed = lines(child.stdout.take().unwrap());
@@ -35,8 +40,20 @@ impl Node {
             log,
             printed,
         };
-        node.facts = node.printed_until("ready");
+        node.facts = node.printed_until(last);
         node
+    }
+
+    /// What it prints until it ends.
+    pub(crate) fn printed_to_the_end(&self) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        let next = || self.printed.recv_timeout(deadline - Instant::now());
+        let facts = std::iter::from_fn(|| match next() {
+            Ok(line) => Some(line),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the node does not stop"),
+        });
+        facts.collect()
     }
 
     /// What it prints up to this line.
