@@ -101,9 +101,7 @@ impl Running {
             },
             drain,
         };
-        let news = running.apply(node, setup)?;
-        node.listening().await?;
-        news.print(node);
+        running.apply(node, setup).await?.print(node);
         Ok(running)
     }
 
@@ -130,16 +128,21 @@ impl Running {
                 "log and threads are set at the start: restart for other ones, or put the old ones back"
             );
         }
-        let news = self.apply(node, setup)?;
-        if let Err(error) = node.listening().await {
-            tracing::error!("{error:#}");
-        }
-        news.print(node);
+        self.apply(node, setup).await?.print(node);
         Ok(())
     }
 
-    fn apply(&mut self, node: &mut Node, setup: Setup) -> Result<News> {
+    async fn apply(&mut self, node: &mut Node, setup: Setup) -> Result<News> {
         let opened = self.open(node, &setup)?;
+        let told = tokio::select! {
+            told = node.listening() => told.map(drop),
+            // A relay takes its time to answer.
+            () = self.work.shutdown.cancelled() => Ok(()),
+        };
+        if let Err(error) = told {
+            unlisten(node, opened.listeners);
+            return Err(error);
+        }
         let drain = self.drain.or(setup.process.drain);
         self.work.drain.set(drain.unwrap_or(shutdown::USUAL));
         self.set_peers(node, &setup);
@@ -209,9 +212,7 @@ impl Running {
         match self.open_listeners(node, &setup.listen, &mut opened.listeners) {
             Ok(()) => Ok(opened),
             Err(error) => {
-                for (_, listener) in opened.listeners {
-                    node.unlisten(listener);
-                }
+                unlisten(node, opened.listeners);
                 Err(error)
             }
         }
@@ -242,7 +243,10 @@ impl Running {
     ) -> Result<()> {
         let mut failures = Vec::new();
         for address in addresses(listen)? {
-            let is_open = |(open, _): &(Multiaddr, _)| *open == address;
+            // One that has closed by itself is opened again.
+            let is_open = |(open, listener): &(Multiaddr, _)| {
+                *open == address && node.is_listening(*listener)
+            };
             if self.listeners.iter().any(is_open) {
                 continue;
             }
@@ -269,7 +273,7 @@ impl Running {
     ) {
         let wanted = addresses(listen).unwrap_or_default();
         self.listeners.retain(|(address, listener)| {
-            let stays = wanted.contains(address);
+            let stays = wanted.contains(address) && node.is_listening(*listener);
             if !stays {
                 node.unlisten(*listener);
             }
@@ -342,6 +346,12 @@ impl News {
             ports::print(*address, port);
         }
         admin::print(self.admin);
+    }
+}
+
+fn unlisten(node: &mut Node, listeners: Vec<(Multiaddr, ListenerId)>) {
+    for (_, listener) in listeners {
+        node.unlisten(listener);
     }
 }
 

@@ -44,6 +44,7 @@ use self::{
     contacts::Contacts,
     figures::Figures,
     finder::Finder,
+    listeners::Listener,
     offers::Change,
     reach::Reach,
 };
@@ -69,8 +70,8 @@ const JOIN: Duration = Duration::from_secs(10);
 /// A node in the network: a swarm that must be polled, which [`Node::run_until`] does.
 pub(crate) struct Node {
     swarm: Swarm<Behaviour>,
-    /// Every open listener, and whether it has told an address yet.
-    listeners: HashMap<ListenerId, bool>,
+    /// Every listener that is open and is to stay so.
+    listeners: HashMap<ListenerId, Listener>,
     contacts: Contacts,
     finder: Finder,
     /// The direct connections: to whom, and how far they reach.
@@ -197,7 +198,7 @@ impl Node {
     }
 
     fn is_joining(&self) -> bool {
-        let silent = self.listeners.values().any(|told| !told);
+        let silent = self.listeners.values().any(Listener::is_silent);
         self.bootstrapping || silent || self.contacts.is_waiting()
     }
 
@@ -211,8 +212,8 @@ impl Node {
 
     /// Notes that listeners have yet to tell their addresses.
     fn wait_for(&mut self, listeners: Vec<ListenerId>) {
-        self.listeners
-            .extend(listeners.into_iter().map(|listener| (listener, false)));
+        let silent = |listener| (listener, Listener::default());
+        self.listeners.extend(listeners.into_iter().map(silent));
     }
 
     /// Closes every connection in order, so that what was written last is not lost and peers need no timeout to notice.
@@ -242,7 +243,9 @@ impl Node {
                 listener_id,
                 address,
             } => {
-                self.listeners.insert(listener_id, true);
+                if let Some(listener) = self.listeners.get_mut(&listener_id) {
+                    listener.on_address();
+                }
                 // The address stays as it is if it names a peer already.
                 let address = address
                     .with_p2p(self.peer())

@@ -303,6 +303,53 @@ fn ports_go_over_to_each_other_and_to_more_addresses() {
 }
 
 #[test]
+fn a_listener_that_closes_by_itself_is_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("relay.key");
+    let relay = |listen: &str, more: &[&str]| {
+        let args = [
+            "meet",
+            "--identity",
+            key.to_str().unwrap(),
+            "--listen",
+            listen,
+        ];
+        Node::start(&[&args[..], more].concat())
+    };
+    let text = |relay: &str| {
+        format!(
+            "listen = [\"/ip4/127.0.0.1/tcp/0\", \"{relay}/p2p-circuit\"]\n[network]\nhole_punching = false\n"
+        )
+    };
+    let first = relay("/ip4/127.0.0.1/tcp/0", &["--relay-server"]);
+    let address = first.fact("listening ").to_owned();
+    let node = Configured::start(&text(&address));
+
+    assert_eq!(first.stop("TERM"), Some(0));
+    node.node
+        .logged("peers cannot reach this node there any more");
+    let (place, _) = address.split_once("/p2p/").unwrap();
+    let other = relay(place, &[]);
+    // Each time, as it is not open, and what was there before stays.
+    for _ in 0..2 {
+        node.refuse(
+            &text(&address),
+            &format!("cannot listen on {address}/p2p-circuit"),
+        );
+    }
+    assert_eq!(other.stop("TERM"), Some(0));
+    let second = relay(place, &["--relay-server"]);
+    let facts = node.reload(&text(&address));
+    let listening = format!(
+        "listening {address}/p2p-circuit/p2p/{}",
+        node.node.fact("peer ")
+    );
+    assert_eq!(facts, [&listening, "reloaded"]);
+    assert_eq!(node.node.stop("TERM"), Some(0));
+    assert_eq!(second.stop("TERM"), Some(0));
+}
+
+#[test]
 fn a_reload_says_how_long_running_exchanges_have_at_the_end() {
     let server = Server::start();
     let text = |drain: &str| {

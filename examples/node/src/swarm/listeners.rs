@@ -5,7 +5,26 @@ use futures::{FutureExt, StreamExt};
 use libp2p::{Multiaddr, core::transport::ListenerId};
 
 use super::{Node, reason};
-use crate::port::Port;
+use crate::{logging::one_line, port::Port};
+
+/// A listener that is open and is to stay so.
+#[derive(Debug, Default)]
+pub(super) struct Listener {
+    /// What was asked for; nothing of one at a relay that the node keeps in touch with.
+    wanted: Option<Multiaddr>,
+    /// Whether it has told an address yet.
+    told: bool,
+}
+
+impl Listener {
+    pub(super) fn is_silent(&self) -> bool {
+        !self.told
+    }
+
+    pub(super) fn on_address(&mut self) {
+        self.told = true;
+    }
+}
 
 impl Node {
     /// Opens a listener. Its addresses are known, and printed, once [`Node::listening`] is through.
@@ -21,7 +40,12 @@ impl Node {
         let listener = listener.with_context(|| {
             format!("cannot listen on {address}; choose another address or port (0 lets the system choose)")
         })?;
-        self.listeners.insert(listener, false);
+        let wanted = Some(address.clone());
+        let silent = Listener {
+            wanted,
+            told: false,
+        };
+        self.listeners.insert(listener, silent);
         Ok(listener)
     }
 
@@ -40,8 +64,14 @@ impl Node {
         }
     }
 
+    /// Whether a listener has not closed.
+    pub(crate) fn is_listening(&self, listener: ListenerId) -> bool {
+        self.listeners.contains_key(&listener)
+    }
+
     /// Closes a listener. Connections that came through it stay.
     pub(crate) fn unlisten(&mut self, listener: ListenerId) {
+        self.listeners.remove(&listener);
         // Closed by itself, it is no longer there.
         self.swarm.remove_listener(listener);
     }
@@ -52,7 +82,7 @@ impl Node {
     ///
     /// Fails if a listener closes instead.
     pub(crate) async fn listening(&mut self) -> Result<Vec<Multiaddr>> {
-        while self.listeners.values().any(|told| !told) {
+        while self.listeners.values().any(Listener::is_silent) {
             let event = self.swarm.select_next_some().await;
             self.on_event(event)?;
         }
@@ -69,10 +99,10 @@ impl Node {
         addresses: &[Multiaddr],
         reason: Result<(), std::io::Error>,
     ) -> Result<()> {
-        let told = self.listeners.remove(&listener).unwrap_or_default();
+        let closed = self.listeners.remove(&listener);
         if self.contacts.listener_closed(listener) {
             let error = reason.err().map(|error| error.to_string());
-            if told {
+            if closed.is_some_and(|closed| closed.told) {
                 tracing::warn!(?addresses, error, "a relay listens for this node no longer");
             } else {
                 tracing::warn!(error, "a relay does not listen for this node");
@@ -82,12 +112,29 @@ impl Node {
         for address in addresses {
             tracing::info!(%address, "no longer listening");
         }
-        if let Err(error) = reason {
-            tracing::error!(?addresses, %error, "a listener closed");
-            if !told || self.listeners.is_empty() {
-                bail!("peers cannot reach this node: its listener closed: {error}");
-            }
+        // Otherwise this node has closed it.
+        let Some(Listener { wanted, told }) = closed else {
+            return Ok(());
+        };
+        let wanted = wanted.map(|address| address.to_string());
+        let wanted = wanted.unwrap_or_else(|| "a relay".to_owned());
+        let (is_error, why) = match reason {
+            Ok(()) => (false, "it has ended".to_owned()),
+            Err(error) => (true, one_line(&reason::deepest(&error))),
+        };
+        if !told {
+            bail!("cannot listen on {wanted}: {why}");
         }
+        if is_error && self.listeners.is_empty() {
+            bail!(
+                "peers cannot reach this node any more: its last listener, on {wanted}, closed: {why}"
+            );
+        }
+        tracing::error!(
+            address = wanted,
+            why,
+            "peers cannot reach this node there any more"
+        );
         Ok(())
     }
 }
