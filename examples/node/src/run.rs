@@ -98,8 +98,11 @@ async fn start(setup: Setup, common: &Common) -> Result<(Node, Running)> {
         output::print(&Fact::Relay(limits));
     }
     node.join(&shutdown).await?;
-    output::print(&Fact::Ready);
-    manager::tell(manager::State::Ready);
+    // Who stops it meanwhile is not told that it works.
+    if !shutdown.is_cancelled() {
+        output::print(&Fact::Ready);
+        manager::tell(manager::State::Ready);
+    }
     Ok((node, running))
 }
 

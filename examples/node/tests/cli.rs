@@ -449,6 +449,21 @@ fn a_second_signal_stops_at_once() {
 }
 
 #[test]
+fn a_node_that_is_stopped_while_it_joins_is_not_ready() {
+    // Connections are made, and nobody answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let bootstrap = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", PeerId::random());
+    let server = Server::start();
+    let args = serve(&server, &["--bootstrap", &bootstrap]);
+    let node = Node::start_until(&args, &format!("service app -> {}", server.target));
+    signal(&node.child, "TERM");
+    let facts = node.printed_to_the_end();
+    assert!(!facts.contains(&"ready".to_owned()), "{facts:?}");
+    assert_eq!(node.wait(), Some(0));
+}
+
+#[test]
 fn the_drain_has_an_end() {
     let server = Server::start();
     let origin = Node::start(&serve(&server, &[]));
