@@ -1,8 +1,11 @@
 //! Which peer does a multiaddr name, and where is it?
 
-use std::str::FromStr;
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
-use anyhow::{Context, bail};
+use anyhow::{Error, Result, bail};
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use libp2p_http_proxy::route::parse_peer_id;
 
@@ -11,10 +14,71 @@ use libp2p_http_proxy::route::parse_peer_id;
 /// # Errors
 ///
 /// Says how one is written.
-pub(crate) fn multiaddr(text: &str) -> Result<Multiaddr, &'static str> {
-    text.parse().map_err(
-        |_| "not a multiaddr; write for example /ip4/0.0.0.0/tcp/4001 or /dns/example.com/tcp/4001",
-    )
+pub(crate) fn multiaddr(text: &str) -> Result<Multiaddr, String> {
+    const EXAMPLES: &str = "/ip4/0.0.0.0/tcp/4001 or /dns/example.com/tcp/4001";
+    text.parse()
+        .map_err(|_| no_multiaddr(text, EXAMPLES, by_name, ""))
+}
+
+/// A multiaddr to listen on.
+///
+/// # Errors
+///
+/// Says how one is written.
+pub(crate) fn listen_address(text: &str) -> Result<Multiaddr, String> {
+    const EXAMPLES: &str = "/ip4/0.0.0.0/tcp/4001 or /ip4/0.0.0.0/udp/4001/quic-v1";
+    // Names are nothing to listen on.
+    let anywhere = |_: &str| "/ip4/0.0.0.0".to_owned();
+    text.parse()
+        .map_err(|_| no_multiaddr(text, EXAMPLES, anywhere, ""))
+}
+
+fn by_name(host: &str) -> String {
+    format!("/dns/{host}")
+}
+
+/// Why a text is no multiaddr, and what may be meant: `of_name` writes hosts that are no IP address, and `end` follows.
+fn no_multiaddr(text: &str, examples: &str, of_name: fn(&str) -> String, end: &str) -> String {
+    let mut parts = text.split('/');
+    while let Some(part) = parts.next() {
+        let port = match part {
+            "tcp" | "udp" => parts.next().unwrap_or_default(),
+            _ => continue,
+        };
+        let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && port.parse::<u16>().is_err() {
+            return format!("not a multiaddr: {port} is no port, of which there are 0 to 65535");
+        }
+    }
+    match tcp_address(text, of_name) {
+        Some(meant) => format!("not a multiaddr; write it as {meant}{end}"),
+        None => format!("not a multiaddr; write for example {examples}"),
+    }
+}
+
+/// The multiaddr of a host and a port, as other programs write them.
+fn tcp_address(text: &str, of_name: fn(&str) -> String) -> Option<String> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let host = match (bare, host.parse::<Ipv4Addr>()) {
+        (Some(bare), _) => format!("/ip6/{}", bare.parse::<Ipv6Addr>().ok()?),
+        (None, Ok(ip)) => format!("/ip4/{ip}"),
+        (None, Err(_)) if host.contains(['/', ':']) => return None,
+        (None, Err(_)) if host == "localhost" => "/ip4/127.0.0.1".to_owned(),
+        (None, Err(_)) => of_name(host),
+    };
+    Some(format!("{host}/tcp/{port}"))
+}
+
+/// Whose address it is that says it, where that is somebody else than this node.
+pub(crate) fn names_other(address: &Multiaddr, own: PeerId) -> Option<PeerId> {
+    match address.iter().last() {
+        Some(Protocol::P2p(peer)) if peer != own => Some(peer),
+        _ => None,
+    }
 }
 
 /// A multiaddr that ends in `/p2p/PEER`: where a peer is, and whom to expect there.
@@ -48,25 +112,39 @@ impl PeerPlace {
     }
 }
 
-impl FromStr for PeerPlace {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+impl PeerPlace {
+    /// A peer, and where it is said to be, whether this node has a transport for that or not.
+    ///
+    /// # Errors
+    ///
+    /// Says how it is written.
+    pub(crate) fn anywhere(text: &str) -> Result<Self> {
         let id = text.strip_prefix("/p2p/").unwrap_or(text);
         match parse_peer_id(id) {
             Ok(peer) => Ok(Self::Unknown(peer)),
-            Err(_) => text.parse().map(Self::At),
+            Err(_) => PeerAddress::anywhere(text).map(Self::At),
         }
     }
 }
 
-impl FromStr for PeerAddress {
-    type Err = anyhow::Error;
+impl FromStr for PeerPlace {
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut address: Multiaddr = text
-            .parse()
-            .context("not a multiaddr; write for example /ip4/192.0.2.7/tcp/4001/p2p/12D3…")?;
+    fn from_str(text: &str) -> Result<Self> {
+        let place = Self::anywhere(text)?;
+        if let Self::At(known) = &place {
+            known.check_transport()?;
+        }
+        Ok(place)
+    }
+}
+
+impl PeerAddress {
+    fn anywhere(text: &str) -> Result<Self> {
+        const EXAMPLE: &str = "/ip4/192.0.2.7/tcp/4001/p2p/12D3…";
+        let address = text.parse::<Multiaddr>();
+        let address = address.map_err(|_| no_multiaddr(text, EXAMPLE, by_name, "/p2p/PEER"));
+        let mut address = address.map_err(Error::msg)?;
         let Some(Protocol::P2p(peer)) = address.pop() else {
             bail!(
                 "it does not say which peer to expect; append /p2p/PEER, as the other node prints it after `listening`"
@@ -76,6 +154,46 @@ impl FromStr for PeerAddress {
             bail!("it does not say where the peer is; put its address before /p2p/{peer}");
         }
         Ok(Self { peer, address })
+    }
+
+    /// Whether this node has what the address is for.
+    fn check_transport(&self) -> Result<()> {
+        let mut parts = self.address.iter().peekable();
+        while let Some(part) = parts.next() {
+            let is_known = match part {
+                Protocol::Ip4(_)
+                | Protocol::Ip6(_)
+                | Protocol::Ip6zone(_)
+                | Protocol::Dns(_)
+                | Protocol::Dns4(_)
+                | Protocol::Dns6(_)
+                | Protocol::Dnsaddr(_)
+                | Protocol::Tcp(_)
+                | Protocol::QuicV1
+                | Protocol::P2p(_)
+                | Protocol::P2pCircuit => true,
+                // What follows tells which protocol it is.
+                Protocol::Udp(_) => parts.peek().is_some(),
+                _ => false,
+            };
+            if !is_known {
+                let name = part.tag();
+                bail!(
+                    "it is for /{name}, and this node has no such transport: there are /tcp/PORT, /udp/PORT/quic-v1 and relays, /p2p-circuit"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for PeerAddress {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let known = Self::anywhere(text)?;
+        known.check_transport()?;
+        Ok(known)
     }
 }
 
@@ -126,13 +244,76 @@ mod tests {
     #[test]
     fn errors_say_what_is_missing() {
         for (text, said) in [
-            ("127.0.0.1:4001", "not a multiaddr"),
+            (
+                "127.0.0.1:4001",
+                "write it as /ip4/127.0.0.1/tcp/4001/p2p/PEER",
+            ),
+            ("[::1]:4001", "write it as /ip6/::1/tcp/4001/p2p/PEER"),
+            (
+                "a.example:4001",
+                "write it as /dns/a.example/tcp/4001/p2p/PEER",
+            ),
+            (
+                "http://a.example:4001",
+                "not a multiaddr; write for example",
+            ),
+            ("::1:4001", "not a multiaddr; write for example"),
             ("", "which peer"),
             ("/ip4/127.0.0.1/tcp/4001", "append /p2p/"),
             (&format!("/p2p/{PEER}"), "where the peer is"),
+            ("/ip4/127.0.0.1/tcp/80000", "80000 is no port"),
+            ("/ip4/127.0.0.1/udp/65536/quic-v1", "there are 0 to 65535"),
         ] {
             let error = text.parse::<PeerAddress>().unwrap_err().to_string();
             assert!(error.contains(said), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn transports_that_this_node_does_not_have_are_named() {
+        for (place, name) in [
+            ("/ip4/127.0.0.1/tcp/1/ws", "/ws"),
+            ("/dns/a.example/tcp/1/wss", "/wss"),
+            ("/dns/a.example/tcp/1/tls/ws", "/tls"),
+            ("/ip4/127.0.0.1/udp/1/quic", "/quic"),
+            ("/ip4/127.0.0.1/udp/1/quic-v1/webtransport", "/webtransport"),
+            ("/ip4/127.0.0.1/udp/1/webrtc-direct", "/webrtc-direct"),
+            ("/ip4/127.0.0.1/udp/1", "/udp"),
+        ] {
+            let said = format!("for {name}, and this node has no such transport");
+            let peer = format!("{place}/p2p/{PEER}").parse::<PeerAddress>();
+            let error = peer.unwrap_err().to_string();
+            assert!(error.contains(&said), "{place}: {error}");
+            // Who asks what is wrong with it is to be told that, and more.
+            PeerPlace::anywhere(&format!("{place}/p2p/{PEER}")).unwrap();
+        }
+        let relay = PeerId::random();
+        for place in [
+            "/ip6/::1/udp/1/quic-v1".to_owned(),
+            format!("/dnsaddr/a.example/p2p/{relay}/p2p-circuit"),
+        ] {
+            format!("{place}/p2p/{PEER}")
+                .parse::<PeerAddress>()
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn what_other_programs_call_an_address_is_written_for_them() {
+        for (text, meant) in [
+            ("127.0.0.1:1", "/ip4/127.0.0.1/tcp/1"),
+            ("localhost:1", "/ip4/127.0.0.1/tcp/1"),
+            ("a.example:1", "/ip4/0.0.0.0/tcp/1"),
+            (":1", "/ip4/0.0.0.0/tcp/1"),
+            ("[::]:1", "/ip6/::/tcp/1"),
+        ] {
+            let error = listen_address(text).unwrap_err();
+            assert!(error.ends_with(&format!("write it as {meant}")), "{error}");
+        }
+        let error = multiaddr("a.example:1").unwrap_err();
+        assert!(
+            error.ends_with("write it as /dns/a.example/tcp/1"),
+            "{error}"
+        );
     }
 }

@@ -415,9 +415,10 @@ mod tests {
             ),
             (
                 "serve --name a --to http://127.0.0.1:1 --listen 127.0.0.1:1",
-                "/ip4/0.0.0.0/tcp/4001",
+                "/ip4/127.0.0.1/tcp/1",
             ),
-            ("gateway --p2p-listen 127.0.0.1:1", "/ip4/0.0.0.0/tcp/4001"),
+            ("gateway --p2p-listen 127.0.0.1:1", "/ip4/127.0.0.1/tcp/1"),
+            ("meet --listen here", "/ip4/0.0.0.0/tcp/4001"),
             ("gateway --external example.com", "/ip4/0.0.0.0/tcp/4001"),
             ("gateway --listen localhost", "127.0.0.1:8080"),
             ("gateway --peer /ip4/127.0.0.1/tcp/1", "/p2p/PEER"),

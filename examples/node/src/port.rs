@@ -18,7 +18,9 @@ pub(crate) struct Port {
 impl Port {
     /// The port that a node opens for an address, if it has a transport for it.
     pub(crate) fn of(address: &Multiaddr) -> Option<Self> {
-        let mut parts = address.iter();
+        // Whose address it is makes no difference to the port.
+        let is_place = |part: &Protocol<'_>| !matches!(part, Protocol::P2p(_));
+        let mut parts = address.iter().filter(is_place);
         let ip: IpAddr = match parts.next()? {
             Protocol::Ip4(ip) => ip.into(),
             Protocol::Ip6(ip) => ip.into(),
@@ -65,6 +67,10 @@ mod tests {
         for (text, expected) in [
             ("/ip4/127.0.0.1/tcp/1", Some(("127.0.0.1:1", false))),
             ("/ip6/::/udp/2/quic-v1", Some(("[::]:2", true))),
+            (
+                "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWQYzCrRbNjHcXtjnxqmQyNRWHVXqqBVA8KaLdGmjJDPAW",
+                Some(("127.0.0.1:1", false)),
+            ),
             ("/ip4/127.0.0.1/udp/1", None),
             ("/ip4/127.0.0.1/tcp/1/ws", None),
             ("/dns/localhost/tcp/1", None),

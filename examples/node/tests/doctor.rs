@@ -212,6 +212,9 @@ fn a_set_up_that_works_is_well_before_it_runs_and_while_it_runs() {
     for held in [http, admin] {
         diagnosis.says("warning", &[&held.to_string(), "a node of p2p-http has it"]);
     }
+    let other = format!("/ip4/127.0.0.1/tcp/0/p2p/{STRANGER}");
+    let diagnosis = Diagnosis::of(&["--identity", &key, "--listen", &other]);
+    diagnosis.says("problem", &["it is an address of", STRANGER]);
 }
 
 #[test]

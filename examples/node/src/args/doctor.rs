@@ -6,7 +6,7 @@ use libp2p::Multiaddr;
 use libp2p_http_proxy::{ServiceName, Target};
 
 use super::{Common, NetArgs, http_address};
-use crate::address::{PeerPlace, multiaddr};
+use crate::address::{PeerPlace, listen_address};
 
 pub(super) const HELP: &str = "\
 Output, one line for each thing that was looked at:
@@ -65,7 +65,7 @@ pub(crate) struct DoctorArgs {
     /// Peer that is to be reached: where it is, with /p2p/PEER at its end, or its id alone; repeatable
     ///
     /// Example: --peer /ip4/192.0.2.7/tcp/4001/p2p/12D3…
-    #[arg(long = "peer", value_name = "MULTIADDR")]
+    #[arg(long = "peer", value_name = "MULTIADDR", value_parser = PeerPlace::anywhere)]
     pub(crate) peers: Vec<PeerPlace>,
 
     /// Service that each --peer is asked for, under the peer id of the identity; repeatable
@@ -107,7 +107,7 @@ impl FromStr for Listener {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.starts_with('/') {
-            true => multiaddr(text).map(Self::Peers).map_err(str::to_owned),
+            true => listen_address(text).map(Self::Peers),
             false => http_address(text).map(Self::Http),
         }
     }

@@ -3,7 +3,7 @@
 use libp2p::Multiaddr;
 
 use super::{AdminArgs, NetArgs};
-use crate::address::multiaddr;
+use crate::address::listen_address;
 
 pub(super) const HELP: &str = "\
 A node that others name as their --bootstrap, and with --relay-server as their --relay. It has to be
@@ -21,7 +21,7 @@ pub(crate) struct MeetArgs {
     /// it, so choose one that lasts.
     ///
     /// Example: --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1
-    #[arg(long = "listen", value_name = "MULTIADDR", value_parser = multiaddr)]
+    #[arg(long = "listen", value_name = "MULTIADDR", value_parser = listen_address)]
     pub(crate) listen: Vec<Multiaddr>,
 
     #[command(flatten)]

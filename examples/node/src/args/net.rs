@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use libp2p::{Multiaddr, StreamProtocol, kad, pnet::PreSharedKey};
 
 use crate::{
-    address::{PeerAddress, multiaddr},
+    address::{PeerAddress, listen_address, multiaddr},
     read,
     swarm::{Kad, RelayLimits, Role, Settings},
 };
@@ -162,7 +162,7 @@ pub(crate) struct PortArgs {
     /// It is needed for direct connections to peers behind a NAT, who come to meet this node.
     ///
     /// Example: --p2p-listen /ip4/0.0.0.0/tcp/0 --p2p-listen /ip4/0.0.0.0/udp/0/quic-v1
-    #[arg(long, value_name = "MULTIADDR", value_parser = multiaddr)]
+    #[arg(long, value_name = "MULTIADDR", value_parser = listen_address)]
     pub(crate) p2p_listen: Vec<Multiaddr>,
 }
 

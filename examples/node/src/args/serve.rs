@@ -6,7 +6,7 @@ use libp2p::{Multiaddr, PeerId};
 use libp2p_http_proxy::{ServiceName, Target, route::parse_peer_id};
 
 use super::{AdminArgs, NetArgs};
-use crate::address::multiaddr;
+use crate::address::listen_address;
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -58,7 +58,7 @@ pub(crate) struct ServeArgs {
     /// Example: --listen /ip4/0.0.0.0/tcp/4001 --listen /ip4/0.0.0.0/udp/4001/quic-v1
     ///
     /// Example: --listen /ip4/127.0.0.1/tcp/0
-    #[arg(long = "listen", value_name = "MULTIADDR", value_parser = multiaddr)]
+    #[arg(long = "listen", value_name = "MULTIADDR", value_parser = listen_address)]
     pub(crate) listen: Vec<Multiaddr>,
 
     #[command(flatten)]

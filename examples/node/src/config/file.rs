@@ -18,7 +18,7 @@ use super::{
     values::{Count, Drain, Named, OneOrMore, Text, Tunnels},
 };
 use crate::{
-    address::{PeerAddress, multiaddr},
+    address::{PeerAddress, listen_address, multiaddr},
     args::MOST_THREADS,
     logging::parse_filter,
 };
@@ -130,7 +130,7 @@ impl FromStr for Filter {
     }
 }
 
-/// Where peers reach this node, or are told that they do.
+/// Where peers reach this node.
 #[derive(Debug)]
 pub(super) struct Listen(pub(super) Multiaddr);
 
@@ -138,9 +138,21 @@ impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        multiaddr(text)
-            .map(Self)
-            .map_err(|why| format!("{text:?} is {why}"))
+        let address = listen_address(text).map(Self);
+        address.map_err(|why| format!("{text:?} is {why}"))
+    }
+}
+
+/// Where peers are told that they reach this node.
+#[derive(Debug)]
+pub(super) struct External(pub(super) Multiaddr);
+
+impl FromStr for External {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let address = multiaddr(text).map(Self);
+        address.map_err(|why| format!("{text:?} is {why}"))
     }
 }
 

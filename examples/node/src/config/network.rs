@@ -6,7 +6,7 @@ use libp2p::{StreamProtocol, kad};
 use serde::Deserialize;
 
 use super::{
-    file::Listen,
+    file::External,
     limits::Limits,
     values::{Count, Seconds, SizeOrNone, Text},
 };
@@ -30,7 +30,7 @@ pub(super) struct Network {
     mdns: bool,
     autonat: bool,
     upnp: bool,
-    external: Vec<Text<Listen>>,
+    external: Vec<Text<External>>,
     pub(super) swarm_key: Option<PathBuf>,
 }
 
@@ -91,7 +91,7 @@ impl Network {
             external: self
                 .external
                 .into_iter()
-                .map(|Text(Listen(address))| address)
+                .map(|Text(External(address))| address)
                 .collect(),
             swarm_key: None,
         }

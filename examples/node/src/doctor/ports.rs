@@ -9,7 +9,7 @@ use std::{
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::dial_opts::DialOpts};
 
 use super::{Scout, report::Finding, server};
-use crate::{args::To, gateway, port::Port};
+use crate::{address::names_other, args::To, gateway, port::Port};
 
 /// A path that a gateway answers by itself, and with an error: there is no such peer.
 const NO_PEER: &str = "/http/doctor/doctor/";
@@ -28,6 +28,12 @@ pub(super) async fn for_peers(
     };
     if port.is_quic && scout.is_private {
         let found = "private networks have no QUIC; leave it out, or the swarm key";
+        return Finding::problem(what, found);
+    }
+    if let Some(other) = own.and_then(|own| names_other(address, own)) {
+        let found = format!(
+            "it is an address of {other}, and the node of this identity is another one; leave out /p2p/{other}"
+        );
         return Finding::problem(what, found);
     }
     match port.try_bind() {

@@ -5,7 +5,7 @@ use futures::{FutureExt, StreamExt};
 use libp2p::{Multiaddr, core::transport::ListenerId};
 
 use super::{Node, reason};
-use crate::{logging::one_line, port::Port};
+use crate::{address::names_other, logging::one_line, port::Port};
 
 /// A listener that is open and is to stay so.
 #[derive(Debug, Default)]
@@ -33,7 +33,10 @@ impl Node {
     ///
     /// Fails if the address is taken, is not one of this machine, or has no transport.
     pub(crate) fn listen(&mut self, address: &Multiaddr) -> Result<ListenerId> {
-        let listener = self.check_port(address).and_then(|()| {
+        let checked = self
+            .check_peer(address)
+            .and_then(|()| self.check_port(address));
+        let listener = checked.and_then(|()| {
             let listener = self.swarm.listen_on(address.clone());
             listener.map_err(|error| anyhow!(reason::of_transport(&error)))
         });
@@ -47,6 +50,15 @@ impl Node {
         };
         self.listeners.insert(listener, silent);
         Ok(listener)
+    }
+
+    /// Fails if an address ends with the id of another peer, which nobody is to take for this one's.
+    fn check_peer(&self, address: &Multiaddr) -> Result<()> {
+        let own = self.peer();
+        if let Some(peer) = names_other(address, own) {
+            bail!("it is an address of {peer}, and this node is {own}: leave out /p2p/{peer}");
+        }
+        Ok(())
     }
 
     /// Fails if another process has the port. libp2p shares TCP ports among all nodes of a user that want the same, and peers would
@@ -164,6 +176,26 @@ mod tests {
 
     fn node() -> Node {
         Node::new(Keypair::generate_ed25519(), &Settings::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_address_of_another_peer_is_none_of_this_node() {
+        let mut node = node();
+        let (own, other) = (node.peer(), libp2p::PeerId::random());
+        let at = |peer| format!("/ip4/127.0.0.1/tcp/0/p2p/{peer}").parse().unwrap();
+        let error = format!("{:#}", node.listen(&at(other)).unwrap_err());
+        assert!(
+            error.contains(&format!("leave out /p2p/{other}")),
+            "{error}"
+        );
+        node.listen(&at(own)).unwrap();
+        assert_eq!(node.listening().await.unwrap().len(), 1);
+
+        // Its port is one of this machine as any other.
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let address = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{own}");
+        node.listen(&address.parse().unwrap()).unwrap_err();
     }
 
     #[tokio::test]
