@@ -56,9 +56,25 @@ fn parse(text: &str) -> Result<Setup, Wrong> {
         place: Place::of(text, at),
         message: logging::one_line(message),
     };
-    let file: file::File = toml::from_str(text)
-        .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message()))?;
+    let file: file::File = toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let message = error.message();
+        wrong(at, &format!("{message}{}", remedy(text, at, message)))
+    })?;
     check::setup(file).map_err(|misuse| wrong(misuse.at, &misuse.message))
+}
+
+/// What helps where the reader of the format says only that something is wrong.
+fn remedy(text: &str, at: usize, message: &str) -> &'static str {
+    let before = text.get(..at).unwrap_or_default();
+    let begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text[begin..].lines().next().unwrap_or_default();
+    match line.trim().trim_matches(['[', ']']) {
+        "gateway" if message == "duplicate key" => ": write each of them as [[gateway]]",
+        "forward" if message == "duplicate key" => ": write each of them as [[forward]]",
+        _ if message.ends_with("expected a sequence") => ": write a list, as in [\"a\", \"b\"]",
+        _ => "",
+    }
 }
 
 /// A file that is named in another one is looked for beside that, wherever the program was started.
@@ -239,7 +255,16 @@ mod tests {
         let mut wrong = Vec::new();
         for (text, line, column, said) in [
             ("x", 1, 2, "="),
-            ("\nlisten = 1", 2, 10, "expected a sequence"),
+            ("\nlisten = 1", 2, 10, "expected a sequence: write a list"),
+            (
+                "[service.a]\nto = \"unix:/a\"\nallow = \"12D3\"",
+                3,
+                9,
+                "write a list, as in [\"a\", \"b\"]",
+            ),
+            ("[gateway]\n[[gateway]]", 2, 3, "as [[gateway]]"),
+            ("[[gateway]]\n[gateway]", 2, 2, "as [[gateway]]"),
+            ("[forward]\n[forward]", 2, 2, "as [[forward]]"),
             ("liste = []", 1, 1, "expected one of `identity`, `listen`"),
             (
                 "listen = [\"/ip4/127.0.0.1/tcp/1\",\n  \"here\"]",

@@ -57,6 +57,9 @@ fn load(path: &Path, file: File) -> Result<Keypair> {
             "{shown} is not an identity file: it is larger than {MAX_FILE_SIZE} bytes; name a file that does not exist to create one"
         );
     }
+    if encoded.is_empty() {
+        bail!("{shown} is not an identity file: it is empty; remove it, and a new key is made");
+    }
     Keypair::from_protobuf_encoding(&encoded).with_context(|| {
         format!(
             "{shown} is not an identity file (a libp2p private key in protobuf form); \
@@ -230,6 +233,8 @@ mod tests {
             file.write_all(content).unwrap();
             let error = identify(&path).unwrap_err().to_string();
             assert!(error.contains("not an identity file"), "{error}");
+            let is_said = error.contains("it is empty; remove it");
+            assert_eq!(is_said, content.is_empty(), "{error}");
             assert_eq!(fs::read(&path).unwrap(), content);
         }
         let error = identify(directory.path()).unwrap_err().to_string();

@@ -25,6 +25,15 @@ pub(crate) struct Setup {
     pub(crate) process: Process,
 }
 
+impl Setup {
+    /// Whether the node is of any use to its peers, or to anybody here.
+    pub(crate) fn is_useful(&self) -> bool {
+        let helps = self.network.relay_server.is_some() || self.network.kad.is_some();
+        let has = !self.services.is_empty() || !self.ports.is_empty() || self.admin.is_some();
+        helps || has
+    }
+}
+
 /// What a file says of the whole process. The command line has the last word on each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Process {

@@ -527,6 +527,13 @@ fn a_file_can_be_checked_without_running_it() {
         assert!(error.contains(said), "{error}");
     }
 
+    for (table, is_idle) in [("listen = []", true), ("[gateway]", false)] {
+        let checked = check(table);
+        assert_eq!(checked.status.code(), Some(0), "{table}");
+        let error = text(&checked.stderr);
+        assert_eq!(error.contains("the node only is there"), is_idle, "{error}");
+    }
+
     let wrong = check("\n[gateway]\npublic = true\n");
     assert_eq!(wrong.status.code(), Some(1));
     let error = text(&wrong.stderr);

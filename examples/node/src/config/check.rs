@@ -57,7 +57,7 @@ pub(super) fn setup(file: File) -> Result<Setup, Misuse> {
         None if offers => Listen::Everywhere,
         None => Listen::default(),
     };
-    Ok(Setup {
+    let setup = Setup {
         identity: file.identity,
         swarm_key: file.network.swarm_key.clone(),
         network: file.network.settings(file.limits, offers),
@@ -73,7 +73,13 @@ pub(super) fn setup(file: File) -> Result<Setup, Misuse> {
                 .threads
                 .and_then(|Count(count)| u16::try_from(count).ok()),
         },
-    })
+    };
+    if !setup.is_useful() {
+        tracing::warn!(
+            "the file has no service, gateway or forwarded port, so that the node only is there; [service.NAME] or [gateway] gives it something to do"
+        );
+    }
+    Ok(setup)
 }
 
 fn all<T>(texts: Vec<Text<T>>) -> impl Iterator<Item = T> {
