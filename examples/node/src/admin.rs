@@ -16,7 +16,7 @@ use axum::{
     extract::State,
     http::{StatusCode, header},
     middleware,
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,13 @@ pub(crate) fn router(status: Status, token: Option<Token>, shutdown: Cancellatio
         .route("/qr.svg", get(qr::qr))
         .with_state(shared)
         .merge(page::files())
+        .fallback(nothing)
         .layer(middleware::from_fn_with_state(guard, guard::guard))
+}
+
+async fn nothing() -> impl IntoResponse {
+    let text = "there are /, /api/state, /api/events and /metrics\n";
+    (StatusCode::NOT_FOUND, text)
 }
 
 /// All that is known.

@@ -310,6 +310,7 @@ fn every_answer_is_safe_and_foreign_readers_are_refused() {
         let response = request(address, method, path, &[&[&*host], fields].concat());
         assert_eq!(status(&response), expected, "{method} {path} {fields:?}");
         let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body.is_empty(), method == "HEAD", "{method} {path}");
         let head = head.to_ascii_lowercase();
         for field in [
             "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; ",

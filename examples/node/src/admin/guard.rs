@@ -31,7 +31,8 @@ impl Guard {
     fn check(&self, request: &Request) -> Result<(), Response> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let allow = [(header::ALLOW, "GET, HEAD")];
-            return Err((StatusCode::METHOD_NOT_ALLOWED, allow).into_response());
+            let text = "nothing can be changed here, only read: GET and HEAD\n";
+            return Err((StatusCode::METHOD_NOT_ALLOWED, allow, text).into_response());
         }
         let fields = request.headers();
         if is_foreign(fields) && !opens_page(request) {
