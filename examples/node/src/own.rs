@@ -12,7 +12,11 @@ use axum::{
 };
 use libp2p_http_proxy::{failure::Failure, route::Route};
 
-use crate::{listen, local::is_local, status::Status};
+use crate::{
+    listen,
+    local::{is_local, names_this_machine},
+    status::Status,
+};
 
 const PAGE: &str = include_str!("own/page.html");
 const STYLE: &str = include_str!("own/page.css");
@@ -61,12 +65,13 @@ pub(crate) fn pages(status: Status, listen: Option<Router>) -> Router {
         .fallback(not_a_route)
 }
 
-/// What this is. Where the node is shown is for those who can look there.
+/// What this is. Where the node is shown is for those who can look there: not for who comes through a proxy of this machine,
+/// which may leave no other trace than the name that it was asked by.
 async fn page(State(status): State<Status>, request: Request) -> Response {
     let client = request.extensions().get::<SocketAddr>();
     let admin = status
         .admin()
-        .filter(|_| is_local(client, request.headers()));
+        .filter(|_| is_local(client, request.headers()) && names_this_machine(&request));
     let link = admin.map(|address| {
         let url = url(address);
         format!("<p>This node: <a href=\"{url}\">{url}</a></p>")
