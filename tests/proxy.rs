@@ -99,6 +99,18 @@ async fn the_host_that_the_server_sees_is_the_origins_choice() {
     }
 }
 
+/// Whose first message ends in no line would wait for an answer, and be waited for.
+#[tokio::test]
+async fn who_speaks_tls_is_told_at_once_that_this_is_http() {
+    let path = Path::new(Setup::default()).await;
+    let mut client = path.connect().await;
+    let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    client.write_all(hello).await.expect("is taken");
+    let answer = read_to_end(&mut client).await.expect("is whole");
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("http:// instead of https://"), "{answer}");
+}
+
 #[tokio::test]
 async fn forwarded_fields_can_be_appended_to() {
     let mut path = Path::new(Setup {

@@ -211,7 +211,8 @@ const REFUSED_REQUESTS: &[(&str, &str, Error)] = &[
     ("2.2", "GET / HTTP/1.1\r\n Host: a\r\n\r\n", Error::LeadingSpace),
     ("2.2", "GET / HTTP/1.1\r\n\tX: b\r\nHost: a\r\n\r\n", Error::LeadingSpace),
     ("6.1", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", Error::TransferEncodingOnHttp10),
-    ("2.2", "\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03\n", Error::BareLf),
+    ("2", "\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03\n", Error::Tls),
+    ("2", "\x16", Error::Tls),
 ];
 
 /// What is refused behind the head of a chunked request, and what is found before it.
@@ -310,6 +311,7 @@ const REFUSED_RESPONSES: &[(&str, &str, &str, Error)] = &[
     ("4", "HTTP/1.1 200 a\0b\r\n\r\n", "", Error::ControlByte),
     ("4", "HTTP/1.1 200 a\u{7f}b\r\n\r\n", "", Error::ControlByte),
     ("4", "HTTP/1.1 200 a\rb\r\n\r\n", "", Error::BareCr),
+    ("2", "\x15\x03\x01\0\x02\x02\x46", "", Error::Tls),
     ("4", "HTTP/2.0 200 OK\r\n\r\n", "", Error::Version),
     ("4", "HTTP/1.3 200 OK\r\n\r\n", "", Error::Version),
     ("4", "http/1.1 200 OK\r\n\r\n", "", Error::StartLine),

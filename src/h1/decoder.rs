@@ -78,6 +78,9 @@ pub struct Decoder<R> {
     role: PhantomData<R>,
 }
 
+/// How TLS begins (RFC 8446, section 5.1): a client by a handshake, a server that was asked in HTTP by an alert.
+const TLS: [u8; 2] = [22, 21];
+
 #[derive(Clone, Copy, Debug)]
 enum State {
     /// No message is due: a client before its request.
@@ -319,6 +322,10 @@ impl<R: Role> Decoder<R> {
         let State::Head(scan) = &mut self.state else {
             return Ok(None);
         };
+        // Told by its first byte: no line of it may ever end, and both sides would wait.
+        if input.first().is_some_and(|first| TLS.contains(first)) {
+            return Err(Error::Tls);
+        }
         let bounds = Bounds {
             size: self.limits.head_size(),
             // The start line, too.

@@ -13,6 +13,9 @@ pub enum Error {
     /// The first line is neither a request line nor a status line (RFC 9112, sections 3 and 4).
     #[error("the start line is malformed")]
     StartLine,
+    /// The message begins like TLS, which no message of HTTP/1.1 does.
+    #[error("it is TLS, and HTTP is spoken here without (http:// instead of https://)")]
+    Tls,
     /// The method is not a token, or differs from `HEAD` or `CONNECT` only in case.
     #[error("the method is not one that every recipient reads alike")]
     Method,

@@ -135,7 +135,8 @@ mod tests {
             .with_allowed_peers([peer])
             .with_allowed_methods(["GET", "POST"].map(|method| method.parse().unwrap()))
             .with_allowed_paths(["/public", "/api/v1"].map(|path| path.parse().unwrap()))
-            .with_host(HostPolicy::Fixed("wiki.example.com".parse().unwrap()));
+            .with_host(HostPolicy::Fixed("wiki.example.com".parse().unwrap()))
+            .with_forwarded_fields(false);
         assert_eq!(wiki.rules, rules);
 
         let [own, public, forward] = &setup.ports[..] else {

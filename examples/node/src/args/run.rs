@@ -16,6 +16,7 @@ Who may do what:
                       methods = [\"GET\", …]        others get 405
                       paths = [\"/api\", …]         others get 403; whole segments, no .. in any form
                       host = \"preserve\", \"target\", or { fixed = \"HOST\" }: what the server sees
+                      forwarded = false           no X-Forwarded-For of peers to the server
       [gateway]       allow = [{ peer = PEER, service = NAME }, …]       others get 403
                       domains = [DOMAIN, …]       other hosts get 421
                       allow_origins = [ORIGIN, …] pages of others get 403

@@ -92,6 +92,9 @@ fn service(name: ServiceName, table: Service) -> setup::Service {
         Host::Target => HostPolicy::Target,
         Host::Fixed(Text(value)) => HostPolicy::Fixed(value),
     });
+    if let Some(kept) = table.forwarded {
+        rules = rules.with_forwarded_fields(kept);
+    }
     if let Some(peers) = &table.allow {
         rules = rules.with_allowed_peers(peers.iter().map(|Text(Peer(peer))| *peer));
     }

@@ -49,6 +49,7 @@ pub(super) struct Service {
     pub(super) paths: Option<Vec<Text<PathPrefix>>>,
     #[serde(default)]
     pub(super) host: Host,
+    pub(super) forwarded: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
