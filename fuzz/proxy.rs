@@ -55,8 +55,9 @@ fn rewrite_request(settings: u8, found: &[Found<RequestHead>]) {
         ForwardedMode::Off,
         ForwardedMode::Replace,
         ForwardedMode::Append,
+        ForwardedMode::Drop,
     ];
-    let mode = modes[usize::from(settings >> 1) % 3];
+    let mode = modes[usize::from(settings >> 1) % 4];
     let own: HostValue = "127.0.0.1:3000".parse().expect("a valid host");
     let policies = [
         HostPolicy::Preserve,
@@ -120,6 +121,13 @@ fn rewrite_request(settings: u8, found: &[Found<RequestHead>]) {
             .all(|field| !is_of_gateway(field.name))
     );
     assert_eq!(passed.fields().get_all("Host").count(), 1);
+    let of_client = passed.fields().iter();
+    let of_client = of_client.filter(|field| is_of_client(field.name)).count();
+    match mode {
+        ForwardedMode::Replace => assert!((2..=3).contains(&of_client), "{of_client}"),
+        ForwardedMode::Drop => assert_eq!(of_client, 0),
+        _ => {}
+    }
 
     let untouched = |field: &Field<'_>| {
         !is_of_hop(field.name) && !is_set_by_proxy(field.name) && !field.is("Expect")
@@ -362,15 +370,16 @@ fn is_set_by_proxy(name: &str) -> bool {
         .to_ascii_lowercase();
     is_peer_claim(&name)
         || is_of_gateway(&name)
-        || [
-            "x_forwarded_for",
-            "x_forwarded_host",
-            "x_forwarded_proto",
-            "forwarded",
-            "via",
-            "host",
-        ]
-        .contains(&name.as_str())
+        || is_of_client(&name)
+        || ["via", "host"].contains(&name.as_str())
+}
+
+/// What proxies tell about a client.
+fn is_of_client(name: &str) -> bool {
+    let name = name
+        .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+        .to_ascii_lowercase();
+    name.starts_with("x_forwarded_") || ["forwarded", "x_real_ip"].contains(&name.as_str())
 }
 
 /// Limits with room for what a proxy adds.
