@@ -119,6 +119,8 @@ impl<S> Serve<S> {
     /// Serves `requests` until `shutdown` is done or the service is removed, and then lets running exchanges end, for at
     /// most [`with_drain_timeout`](Self::with_drain_timeout). A stream that has become a WebSocket is the application's
     /// and goes on.
+    ///
+    /// The last responses have left then, and may not have arrived: over QUIC they are lost if the swarm is dropped at once.
     pub async fn run<B>(self, mut requests: Requests, shutdown: impl Future<Output = ()>)
     where
         S: Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static,
