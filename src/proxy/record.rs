@@ -131,9 +131,9 @@ impl Record {
         self.notes.is_some()
     }
 
-    /// The record of a request for `subject`, told when it is [over](Telling::end), or was given up.
-    pub(super) fn about(self, subject: Subject<'_>) -> Telling<'_> {
-        Telling {
+    /// The record of a request for `subject`, told when it is [over](Account::end), or was given up.
+    pub(super) fn about(self, subject: Subject<'_>) -> Account<'_> {
+        Account {
             record: self,
             subject: Some(subject),
         }
@@ -192,13 +192,13 @@ impl Drop for Record {
 ///
 /// The task of an exchange is dropped with what it did where it takes too long at the end of the proxy: then it is told
 /// which one that was.
-pub(super) struct Telling<'a> {
+pub(super) struct Account<'a> {
     record: Record,
     /// `None` once it was told.
     subject: Option<Subject<'a>>,
 }
 
-impl Telling<'_> {
+impl Account<'_> {
     /// The span of the exchange, on which the events below it are found.
     pub(super) fn span(&self) -> Span {
         let remote = self
@@ -219,7 +219,7 @@ impl Telling<'_> {
     }
 }
 
-impl Deref for Telling<'_> {
+impl Deref for Account<'_> {
     type Target = Record;
 
     fn deref(&self) -> &Record {
@@ -227,13 +227,13 @@ impl Deref for Telling<'_> {
     }
 }
 
-impl DerefMut for Telling<'_> {
+impl DerefMut for Account<'_> {
     fn deref_mut(&mut self) -> &mut Record {
         &mut self.record
     }
 }
 
-impl Drop for Telling<'_> {
+impl Drop for Account<'_> {
     fn drop(&mut self) {
         if let Some(subject) = self.subject.take() {
             self.record.give_up(|| subject);
