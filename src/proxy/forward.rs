@@ -192,6 +192,9 @@ impl Forward {
     /// Serves `requests` until `shutdown` is done or the service is removed, and then lets running exchanges end: for at
     /// most [`ForwardConfig::with_drain_timeout`] after `shutdown`, and as long as they take before it.
     ///
+    /// A stream that was used in the last ten seconds ends once its peer has ended it, too, or after that time: by then the last
+    /// response has arrived, and the swarm may be dropped.
+    ///
     /// Streams that are idle when [another service](crate::HttpProxyBehaviour::replace_service) takes the place of this one
     /// go over to it with their next request, so that peers do not notice.
     pub async fn serve(self, mut requests: Requests, shutdown: impl Future<Output = ()>) {
