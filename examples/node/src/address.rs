@@ -110,9 +110,7 @@ impl PeerPlace {
             Self::Unknown(_) => None,
         }
     }
-}
 
-impl PeerPlace {
     /// A peer, and where it is said to be, whether this node has a transport for that or not.
     ///
     /// # Errors

@@ -223,8 +223,8 @@ impl Args {
         let Command::Run(args) = &self.command else {
             return;
         };
-        if let Ok(setup) = config::load(&args.config)
-            && !args.check
+        if !args.check
+            && let Ok(setup) = config::load(&args.config)
         {
             let common = &mut self.common;
             common.log = common.log.take().or(setup.process.log);

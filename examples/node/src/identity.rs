@@ -80,9 +80,7 @@ pub(crate) fn refuse_readable_by_others(what: &str, path: &Path, file: &File) ->
 
     let what = format!("{what} file");
     let shown = path.display();
-    read::refuse_special(&what, path, file)?;
-    let metadata = file.metadata();
-    let metadata = metadata.with_context(|| format!("cannot examine the {what} {shown}"))?;
+    let metadata = read::refuse_special(&what, path, file)?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         bail!(
@@ -95,7 +93,7 @@ pub(crate) fn refuse_readable_by_others(what: &str, path: &Path, file: &File) ->
 /// Other systems keep access rights apart from the file mode, and new files are the user's own by default.
 #[cfg(not(unix))]
 pub(crate) fn refuse_readable_by_others(what: &str, path: &Path, file: &File) -> Result<()> {
-    read::refuse_special(&format!("{what} file"), path, file)
+    read::refuse_special(&format!("{what} file"), path, file).map(drop)
 }
 
 /// The file appears whole or not at all: it is written under another name (created with `O_EXCL` and mode 0600) and then

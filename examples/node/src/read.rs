@@ -1,7 +1,7 @@
 //! How is a file read that somebody has named? At once, and only if it is one.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read as _},
     path::Path,
 };
@@ -33,12 +33,13 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Refuses what was opened, called `what`, where it is no file but a directory, a pipe or a device.
+/// Refuses what was opened, called `what`, where it is no file but a directory, a pipe or a device. Returns what the system
+/// says of it.
 ///
 /// # Errors
 ///
 /// It is no file.
-pub(crate) fn refuse_special(what: &str, path: &Path, file: &File) -> Result<()> {
+pub(crate) fn refuse_special(what: &str, path: &Path, file: &File) -> Result<Metadata> {
     let shown = path.display();
     let metadata = file
         .metadata()
@@ -46,7 +47,7 @@ pub(crate) fn refuse_special(what: &str, path: &Path, file: &File) -> Result<()>
     if !metadata.is_file() {
         bail!("the {what} {shown} is not a regular file; name a file");
     }
-    Ok(())
+    Ok(metadata)
 }
 
 /// The text of a file, called `what`, which has no more than `most` bytes.
