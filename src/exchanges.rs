@@ -18,12 +18,12 @@ use crate::{
     event::InboundFailure,
     failure::Failure,
     h1::Server,
-    hop::Hop,
+    hop::{Hop, LINGER},
     ids::InboundRequestId,
     inbound::{Inbound, InboundRequest},
     io::Transport,
     link::{Arrival, InboundSeat, Job, Link, Returned},
-    parking::{Arrived, park, refuse_unread},
+    parking::{Arrived, Home, park, refuse_unread},
     service::Protocol,
     services::Undelivered,
     shared::Shared,
@@ -114,7 +114,7 @@ impl Exchanges {
             protocol,
             request_id: None,
             running: None,
-            home: Arc::clone(self.link.parking()),
+            home: Home::new(self.link.parking()),
             spot: None,
             _permit: permit,
             _place: Arc::clone(&self.places),
@@ -157,6 +157,9 @@ impl Exchanges {
         for returned in inbox.returned {
             self.welcome(returned);
         }
+        for ending in inbox.ending {
+            self.end(ending);
+        }
         for arrival in inbox.arrived {
             self.dispatch(arrival);
         }
@@ -166,21 +169,33 @@ impl Exchanges {
     }
 
     /// Decides what becomes of a stream whose last exchange is over.
-    fn welcome(&mut self, Returned { hop, mut seat }: Returned) {
+    fn welcome(&mut self, Returned { mut hop, mut seat }: Returned) {
         let request_id = seat.request_id.take();
         if !hop.writer.encoder().is_started() {
             self.report(request_id, InboundFailure::ResponseOmitted);
             let reason = "the application did not answer".to_owned();
             self.close_with(hop, seat, Failure::Internal { reason });
-        } else if hop.writer.encoder().is_complete() {
+        } else if !hop.writer.encoder().is_complete() {
+            // Dropping the stream resets it: a response that was cut must not look complete.
+            self.report(request_id, InboundFailure::ResponseIncomplete);
+        } else if seat.home.is_ending() {
+            hop.reader.start_waiting();
+            self.end(Returned { hop, seat });
+        } else {
             self.jobs.push(Box::pin(async move {
                 hop.close().await;
                 drop(seat);
             }));
-        } else {
-            // Dropping the stream resets it: a response that was cut must not look complete.
-            self.report(request_id, InboundFailure::ResponseIncomplete);
         }
+    }
+
+    /// Ends a stream of a service that ends, once its peer has what was sent.
+    fn end(&mut self, Returned { hop, mut seat }: Returned) {
+        seat.running.get_or_insert_with(|| self.link.run());
+        self.jobs.push(Box::pin(async move {
+            hop.linger(LINGER).await;
+            drop(seat);
+        }));
     }
 
     /// Takes a stream out of the parking of the connection.
@@ -207,7 +222,10 @@ impl Exchanges {
         seat.request_id = Some(request_id);
         let parking = service.parking();
         self.away |= parking.is_some();
-        seat.home = Arc::clone(parking.unwrap_or(self.link.parking()));
+        let home = parking.unwrap_or(self.link.parking());
+        if !seat.home.is(home) {
+            seat.home = Home::new(home);
+        }
         let inbound = Box::new(Inbound {
             request_id,
             service: Arc::clone(&service),

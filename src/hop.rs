@@ -21,6 +21,10 @@ pub(crate) use self::{
     writer::Writer,
 };
 
+/// How long a peer has, at the end of a service, to get the last bytes of a response: what has not arrived is lost with the
+/// connection, which may end next. A peer that has them closes its stream within [two seconds](crate::exchanges).
+pub(crate) const LINGER: Duration = Duration::from_secs(10);
+
 /// How much is read of what nobody will answer, so that an orderly end arrives at who sends it.
 const LINGERING_BYTES: usize = 4 * 1024 * 1024;
 

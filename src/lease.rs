@@ -20,6 +20,11 @@ use crate::{
 
 /// The place that a stream holds among the streams of its connection. Dropping it frees the place.
 pub(crate) trait Seat<R: Role>: Send + 'static {
+    /// Whether the stream is to end with the exchange.
+    fn is_last(&self) -> bool {
+        false
+    }
+
     /// Both halves are back, whatever became of the exchange: reusable, to be closed, or to be reset.
     fn returned(self, hop: Hop<R>);
 }
@@ -163,10 +168,15 @@ impl<R: Role, S: Seat<R>> Lease<R, S> {
             .poll_sent(cx, Side::Writer, writer.io(), limit)
     }
 
-    /// A final response answers the expectation. Whether the client was still waiting: nobody can know then if it
-    /// sends its body.
-    pub(crate) fn end_expectation(&self) -> bool {
-        mem::take(&mut self.lock().expects)
+    /// A final response begins. Whether it is the last of the stream: because that is to end, because a body was given
+    /// up, whose bytes no next request can follow, or because the client still waits for the word that its body is wanted,
+    /// as the response answers that, and nobody can know then if it sends its body.
+    pub(crate) fn begin_final(&self) -> bool {
+        let mut parts = self.lock();
+        let given_up = |reader: &Reader<R>| !reader.decoder().is_complete();
+        mem::take(&mut parts.expects)
+            || parts.reader.as_deref().is_some_and(given_up)
+            || parts.seat.as_ref().is_some_and(Seat::is_last)
     }
 }
 
@@ -265,6 +275,6 @@ mod tests {
         assert!(body.chunk().now_or_never().is_none(), "the body is to come");
         assert!(lease.poll_settle(&cx, &hop.writer).is_ready());
         assert_eq!(stream.manner().taken, [&hints[..], CONTINUE].concat());
-        assert!(!lease.end_expectation());
+        assert!(!lease.begin_final());
     }
 }

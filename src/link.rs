@@ -20,7 +20,7 @@ use crate::{
     hop::Hop,
     ids::InboundRequestId,
     lease::Seat,
-    parking::{Parking, Spot, park},
+    parking::{Home, Parking, Spot, park},
     service::Protocol,
 };
 
@@ -54,6 +54,8 @@ pub(crate) struct Link {
 pub(crate) struct Inbox {
     /// Streams that an application has done with, and that carry no more exchanges.
     pub(crate) returned: Vec<Returned>,
+    /// Idle streams of services that end.
+    pub(crate) ending: Vec<Returned>,
     /// Requests that were read elsewhere, and are to be handed out here.
     pub(crate) arrived: Vec<Arrival>,
     /// Why requests could not be read elsewhere.
@@ -200,13 +202,20 @@ pub(crate) struct InboundSeat {
     /// Held while an exchange runs.
     pub(crate) running: Option<Running>,
     /// Where the stream waits for its next request.
-    pub(crate) home: Arc<Parking>,
+    pub(crate) home: Home,
     /// Its place there.
     pub(crate) spot: Option<Arc<Spot>>,
     /// Counts the stream; see [`Admission`](crate::admission::Admission).
     pub(crate) _permit: Permit,
     /// Counts the stream among those of the connection.
     pub(crate) _place: Arc<()>,
+}
+
+impl InboundSeat {
+    /// The stream does not come back to the service that it was lent to.
+    pub(crate) fn leave_home(&mut self) {
+        self.home = Home::new(self.link.parking());
+    }
 }
 
 /// A request whose head was read.
@@ -216,13 +225,25 @@ pub(crate) struct Arrival {
     pub(crate) seat: Box<InboundSeat>,
 }
 
-/// An inbound stream that an application has done with, and that carries no more exchanges.
+impl Arrival {
+    /// Has the task of the connection find out anew who answers.
+    pub(crate) fn hand_back(self) {
+        let link = Arc::clone(&self.seat.link);
+        link.leave(|inbox| inbox.arrived.push(self));
+    }
+}
+
+/// An inbound stream that carries no more exchanges.
 pub(crate) struct Returned {
     pub(crate) hop: Hop<Server>,
     pub(crate) seat: Box<InboundSeat>,
 }
 
 impl Seat<Server> for Box<InboundSeat> {
+    fn is_last(&self) -> bool {
+        self.home.is_ending()
+    }
+
     fn returned(self, hop: Hop<Server>) {
         if hop.reuse().is_ok() {
             park(hop, self);

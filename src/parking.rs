@@ -5,6 +5,8 @@
 //! the one of the connection has nothing to do with it. Whoever gives a stream back looks at once whether there is a
 //! request on it, so nobody need be woken before there is.
 
+mod home;
+
 use std::{
     collections::{HashMap, VecDeque},
     mem,
@@ -23,8 +25,10 @@ use crate::{
     error::ExchangeError,
     h1::{RequestHead, Server},
     hop::Hop,
-    link::InboundSeat,
+    link::{InboundSeat, Returned},
 };
+
+pub(crate) use self::home::Home;
 
 /// The streams whose next request one task reads.
 #[derive(Default)]
@@ -32,6 +36,9 @@ pub(crate) struct Parking {
     state: Mutex<State>,
     /// The task that reads the requests.
     reader: AtomicWaker,
+    streams: home::Streams,
+    /// Streams that come back end.
+    ending: AtomicBool,
 }
 
 #[derive(Default)]
@@ -113,16 +120,37 @@ impl Parking {
         }
     }
 
-    /// Takes no more streams. Those that stand here go back to their connections.
+    /// Takes no more streams. Those that stand here, and those that come, go back to their connections, which read their
+    /// next requests.
     pub(crate) fn close(&self) {
         for spot in self.clear() {
             // Named, as the lock must not be held while the stream moves.
             let parked = spot.lock().take();
-            if let Some(mut parked) = parked {
-                parked.go_back();
-                parked.stay();
+            if let Some(parked) = parked {
+                parked.leave();
             }
         }
+    }
+
+    /// Takes no more streams. Those that stand here, and those that come, are ended by their connections; unless it has
+    /// been closed before, as they belong to others then.
+    pub(crate) fn end_streams(&self) {
+        let state = self.state();
+        if !state.closed {
+            self.ending.store(true, Ordering::Release);
+        }
+        drop(state);
+        self.close();
+    }
+
+    /// Whether the streams that come here end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    /// Waits until no stream is left that could come here, lent ones included.
+    pub(crate) fn poll_gone(&self, cx: &Context<'_>) -> Poll<()> {
+        self.streams.poll_gone(cx)
     }
 
     /// Takes no more streams, and drops those that stand here.
@@ -226,18 +254,25 @@ impl Parked {
         }
     }
 
-    /// Stands where the seat says. The task that answers for the service may be gone; then that of the connection
-    /// tells the peer.
+    /// Stands where the seat says. The task that answers for the service may be gone.
     fn stay(self) {
-        if let Err(mut parked) = self.enter() {
-            parked.go_back();
-            // Where the connection, too, has gone, nothing is left but to drop the stream.
-            let _ = parked.enter();
+        if let Err(parked) = self.enter() {
+            parked.leave();
         }
     }
 
-    fn go_back(&mut self) {
-        self.seat.home = Arc::clone(self.seat.link.parking());
+    /// Leaves where nobody reads any more. The task of the connection ends the stream, or reads its next request, and
+    /// tells the peer.
+    fn leave(mut self) {
+        if self.seat.home.is_ending() && self.read.is_none() {
+            let link = Arc::clone(&self.seat.link);
+            let Self { hop, seat, .. } = self;
+            link.leave(|inbox| inbox.ending.push(Returned { hop, seat }));
+            return;
+        }
+        self.seat.leave_home();
+        // Where the connection, too, has gone, nothing is left but to drop the stream.
+        let _ = self.enter();
     }
 
     fn enter(mut self) -> Result<(), Self> {
@@ -325,7 +360,7 @@ mod tests {
                 protocol: StreamProtocol::new("/x/http/app"),
                 request_id: None,
                 running: None,
-                home: Arc::clone(&self.parking),
+                home: Home::new(&self.parking),
                 spot: None,
                 _permit: self.admit().expect("the place is free"),
                 _place: Arc::default(),
@@ -395,7 +430,7 @@ mod tests {
 
         // So does one that comes later.
         let mut seat = seat;
-        seat.home = Arc::clone(&stand.parking);
+        seat.home = Home::new(&stand.parking);
         drop((hop, far));
         let (near, mut far) = local::pair();
         park(Hop::new(near, &Arc::default()), seat);

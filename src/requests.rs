@@ -2,9 +2,10 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use futures::{Stream, StreamExt, channel::mpsc};
@@ -14,7 +15,7 @@ use crate::{
     h1::{RequestHead, Server},
     hop::Hop,
     inbound::{Inbound, InboundRequest},
-    link::InboundSeat,
+    link::{Arrival, InboundSeat},
     parking::{Arrived, Parking, refuse_unread},
     service::ServiceName,
     services::Service,
@@ -101,6 +102,40 @@ impl Requests {
         Arc::clone(&self.shared)
     }
 
+    /// Removes the service, and waits until its peers have what was sent to them. By then the swarm may be dropped, over
+    /// which until then what is on its way could be lost (QUIC throws it away).
+    ///
+    /// The service is removed by the call itself. Idle streams end now, those that carry an exchange after it, and they
+    /// have gone once the peer has ended them, too, or ten seconds after their last exchange. The swarm has to be polled
+    /// for that. There is no limit for exchanges that run on; those that became a tunnel are not waited for. Dropping the
+    /// future changes nothing.
+    ///
+    /// Who sent the requests that wait here is told that the service is not offered, as where `Requests` are dropped.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use libp2p_http_proxy::{Requests, Response};
+    ///
+    /// async fn greet(mut requests: Requests, shutdown: impl Future<Output = ()>) {
+    ///     let greeted = requests.by_ref().take_until(Box::pin(shutdown));
+    ///     greeted
+    ///         .for_each_concurrent(None, |inbound| async move {
+    ///             let response = Response::new(200, "hello").expect("200 is a status");
+    ///             if let Err(error) = inbound.responder.send(response).await {
+    ///                 eprintln!("{} does not listen: {error}", inbound.peer);
+    ///             }
+    ///         })
+    ///         .await;
+    ///     requests.close().await;
+    /// }
+    /// ```
+    pub fn close(self) -> impl Future<Output = ()> + Send + 'static {
+        let parking = Arc::clone(&self.parking);
+        parking.end_streams();
+        drop(self);
+        poll_fn(move |cx| parking.poll_gone(cx))
+    }
+
     pub(crate) fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<Box<Inbound>>> {
         self.new_first = !self.new_first;
         if self.new_first
@@ -154,6 +189,14 @@ impl Drop for Requests {
         let name = &self.service.name;
         if self.shared.services.remove(name, Some(&self.service)) {
             self.shared.outbound.wake_links();
+        }
+        // The queue takes no more. Who asked is told, or is answered by the service that has taken the place of this one.
+        let cx = &mut Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(inbound)) = self.receiver.poll_next_unpin(cx) {
+            let Inbound {
+                head, hop, seat, ..
+            } = *inbound;
+            Arrival { head, hop, seat }.hand_back();
         }
     }
 }

@@ -203,9 +203,10 @@ impl Responder {
         })?;
         poll_fn(|cx| writer.poll_flush(cx)).await?;
         let parts = self.half.lease.take_for_tunnel();
-        let (Some((reader, seat)), Some(writer)) = (parts, self.half.writer.take()) else {
+        let (Some((reader, mut seat)), Some(writer)) = (parts, self.half.writer.take()) else {
             return Err(ExchangeError::NotSwitched);
         };
+        seat.leave_home();
         Ok(Upgraded::new(
             Hop { reader, writer },
             Arc::clone(&self.config),
@@ -242,9 +243,7 @@ impl Responder {
     async fn begin(&mut self, head: &ResponseHead, length: Length) -> Result<(), ExchangeError> {
         self.settle().await?;
         let context = self.context;
-        // A request body that was given up leaves bytes that no next request can follow.
-        let lease = &self.half.lease;
-        let close = lease.end_expectation() || lease.is_read() == Some(false);
+        let close = self.half.lease.begin_final();
         self.half.writer().encode(|encoder, out| {
             let sending = Sending {
                 length,

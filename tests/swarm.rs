@@ -4,7 +4,10 @@ mod support;
 
 use std::{pin::pin, time::Duration};
 
-use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt, future::join_all};
+use futures::{
+    AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt,
+    future::{join_all, select_all},
+};
 use libp2p_http_proxy::{
     Body, Config, Event, InboundFailure, OutboundFailure, Payload, Request, Requests, Response,
     Switch,
@@ -391,6 +394,58 @@ async fn a_task_that_does_not_ask_for_requests_holds_nobody_else_up() {
     assert!(removed);
     assert_eq!(third.await.expect("a response").head.status(), 502);
     assert!(within(slow.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_a_task_that_goes_is_answered() {
+    let (client, server) = pair(Config::default().with_max_queued_requests(1)).await;
+    let ask = || client.client.send(server.peer, name("app"), get("/"));
+    for replaced in [false, true] {
+        let requests = server.accept(&name("app")).await;
+        // Once one is refused the other one is in the queue.
+        let asked = [ask(), ask()].map(Box::pin);
+        let (refused, _, waiting) = within(select_all(asked)).await;
+        assert_eq!(refused.expect("a response").head.status(), 503);
+        let status = if replaced {
+            let replace = server.with(|swarm| swarm.behaviour_mut().replace_service(name("app")));
+            drop(echo(replace.await));
+            200
+        } else {
+            502
+        };
+        drop(requests);
+        let response = within(select_all(waiting)).await.0.expect("a response");
+        assert_eq!(response.head.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn what_a_service_sent_last_arrives_before_its_end() {
+    const LENGTH: usize = 1 << 20;
+    for wire in [Wire::Memory, Wire::Tcp, Wire::Quic] {
+        let (client, server) = pair_over(wire, Config::default()).await;
+        let mut requests = server.accept(&name("app")).await;
+        let peer = server.peer;
+        let ask = || within(client.client.send(peer, name("app"), get("/")));
+        // One stream is idle then.
+        let (first, ()) = tokio::join!(ask(), answer_next(&mut requests));
+        assert_eq!(text(first.expect("a response")).await, "done");
+
+        let answered = async {
+            let inbound = within(requests.next()).await.expect("a request");
+            let response = Response::new(200, vec![7; LENGTH]).expect("is a response");
+            let sent = tokio::spawn(inbound.responder.send(response));
+            within(requests.close()).await;
+            within(sent).await.expect("runs").expect("is sent");
+            server.stop().await;
+        };
+        let asked = async {
+            let body = ask().await.expect("a response").body;
+            let body = within(body.collect(LENGTH)).await;
+            assert_eq!(body.expect("is whole").len(), LENGTH, "{wire:?}");
+        };
+        tokio::join!(asked, answered);
+    }
 }
 
 #[tokio::test]

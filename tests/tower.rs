@@ -41,7 +41,7 @@ use tokio_tungstenite::{
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 use tower::{ServiceExt as _, service_fn};
 
-use self::support::{Node, name, within};
+use self::support::{Node, Wire, name, within};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -652,6 +652,34 @@ async fn running_exchanges_end_after_the_shutdown_and_no_new_one_begins() {
     let response = within(running).await.expect("runs").expect("is answered");
     assert_eq!(bytes(response).await, "done");
     within(serving).await.expect("ends");
+}
+
+#[tokio::test]
+async fn the_last_response_arrives_before_the_node_goes() {
+    for wire in [Wire::Tcp, Wire::Quic] {
+        let idle = Duration::from_secs(60);
+        let near = Node::start(wire, Config::default(), idle).await;
+        let origin = Node::start(wire, Config::default(), idle).await;
+        near.knows(&origin).await;
+        let service = ToService::new(near.client.clone(), origin.peer, name("app"));
+        let reached = Arc::new(Notify::new());
+        let tell = Arc::clone(&reached);
+        let app = Router::new().fallback(async move || {
+            tell.notify_one();
+            axum::body::Body::from(vec![7; MIB as usize])
+        });
+        let requests = origin.accept(&name("app")).await;
+        let serving = async {
+            Serve::new(app).run(requests, reached.notified()).await;
+            origin.stop().await;
+        };
+        let asked = async {
+            let response = service.oneshot(request("/", Empty::<Bytes>::new())).await;
+            let body = bytes(response.expect("is answered")).await;
+            assert_eq!(body.len() as u64, MIB, "{wire:?}");
+        };
+        within(async { tokio::join!(serving, asked) }).await;
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::{
     arrival::refuse_request,
     failure::Failure,
     h1::{RequestHead, Server},
-    hop::Hop,
+    hop::{Hop, LINGER},
     ids::InboundRequestId,
     inbound::Inbound,
     lease::Seat,
@@ -44,10 +44,6 @@ const NAME: &str = "p2p-origin";
 
 /// How often idle connections to the server are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
-
-/// How long a peer has, at the end of a service, to get the last bytes of a response: what has not arrived is lost with the
-/// connection, which may end next. A peer that has them closes its stream within [two seconds](crate::exchanges).
-const LINGER: Duration = Duration::from_secs(10);
 
 /// Settings of a [`Forward`].
 #[derive(Clone, Debug)]
@@ -298,8 +294,7 @@ impl Answer for PeerStream {
         if self.service.is_withdrawn()
             && let Some(seat) = self.seat.take()
         {
-            let arrival = Arrival { head, hop, seat };
-            self.link.leave(|inbox| inbox.arrived.push(arrival));
+            Arrival { head, hop, seat }.hand_back();
             return None;
         }
         if let Some(seat) = &mut self.seat

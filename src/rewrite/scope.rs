@@ -67,6 +67,7 @@ pub fn allowed_trailers(trailers: Fields) -> Fields {
 }
 
 /// Whether a server may take the field for [`PEER_FIELD`].
+#[cfg(feature = "tower")]
 pub(crate) fn is_peer_claim(name: &str) -> bool {
     is_peer_field(name.as_bytes())
 }

@@ -25,6 +25,7 @@ use crate::{
     body::Body,
     driven::Spawn,
     failure::Failure,
+    hop::LINGER,
     inbound::{Inbound, InboundRequest},
     message::Response,
     requests::Requests,
@@ -120,7 +121,8 @@ impl<S> Serve<S> {
     /// most [`with_drain_timeout`](Self::with_drain_timeout). A stream that has become a WebSocket is the application's
     /// and goes on.
     ///
-    /// The last responses have left then, and may not have arrived: over QUIC they are lost if the swarm is dropped at once.
+    /// Then it waits until the last responses have arrived, as [`Requests::close`] says, within the same limit. By then the
+    /// swarm may be dropped.
     pub async fn run<B>(self, mut requests: Requests, shutdown: impl Future<Output = ()>)
     where
         S: Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static,
@@ -148,15 +150,18 @@ impl<S> Serve<S> {
             exchanges.push(self.start(exchange(self.service.clone(), inbound, text)));
         }
         // Peers learn that the service is gone before the last exchanges end.
-        drop(requests);
+        let closed = requests.close();
         let limit = match Instant::now().checked_add(self.drain_timeout) {
             Some(_) => Delay::new(self.drain_timeout).left_future(),
             None => pending().right_future(),
         };
         let ended = exchanges.by_ref().collect::<()>();
-        if let Either::Right(_) = select(ended, limit).await {
+        let Either::Left(((), limit)) = select(ended, limit).await else {
             tracing::warn!(cut = exchanges.len(), "exchanges did not end in time");
-        }
+            return;
+        };
+        let closed = select(closed, Delay::new(LINGER));
+        select(closed, limit).await;
     }
 
     /// Begins an exchange that ends when what is returned is dropped.

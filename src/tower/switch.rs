@@ -43,10 +43,11 @@ where
     let Inbound {
         head,
         hop,
-        seat,
+        mut seat,
         config,
         ..
     } = inbound;
+    seat.leave_home();
     let link = Some(Arc::clone(&seat.link));
     let stream = Upgraded::new(hop, Arc::clone(&config), seat);
     let answer = move |request: http::Request<Incoming>| {
