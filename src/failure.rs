@@ -152,6 +152,16 @@ pub enum Failure {
         peer: PeerId,
     },
 
+    /// No address of the peer is known, and the gateway does not use those that the request names.
+    #[error(
+        "no address of the peer {peer} is known, and this gateway uses none that requests name: its owner can allow that, or \
+         give it one, as /ip4/ADDRESS/tcp/PORT/p2p/{peer}"
+    )]
+    AddressesIgnored {
+        /// The peer.
+        peer: PeerId,
+    },
+
     /// No address of the peer is known, and none was found.
     #[error("the peer {peer} was not found: {tried}; is it running, and known there?")]
     PeerNotFound {
@@ -428,6 +438,7 @@ mod tests {
             (F::PairNotAllowed { peer: peer(), protocol: protocol() }, 403, "http_request_denied", "/x/http/web"),
             (F::TunnelNotAllowed, 403, "http_request_denied", "WebSockets"),
             (F::NoAddresses { peer: peer() }, 502, "destination_not_found", PEER),
+            (F::AddressesIgnored { peer: peer() }, 502, "destination_not_found", "none that requests name"),
             (F::RequestBeyondRelay { length: 99, limit: 98 }, 413, "http_request_error", "98"),
             (F::ResponseBeyondRelay { length: 99, limit: 98 }, 502, "http_response_body_size", "99"),
             (F::CutByRelay { limit: 98 }, 502, "http_response_incomplete", "98"),

@@ -138,15 +138,12 @@ async fn mirror() -> SocketAddr {
 async fn nobody_looks_at_the_field_unless_it_is_asked_for() {
     let path = Path::with(GatewayRules::default()).await;
     let (route, field, address) = (path.route(), path.field(), path.address());
-    path.refused(&route, &field, 502, "no address of the peer")
-        .await;
-    path.refused(
-        &route,
-        "X-Libp2p-Addrs: nonsense\n",
-        502,
-        "no address of the peer",
-    )
-    .await;
+    let unknown = "give the node one";
+    path.refused(&route, "", 502, unknown).await;
+    let unused = "this gateway uses none that requests name";
+    for field in [&field, "X-Libp2p-Addrs: nonsense\n"] {
+        path.refused(&route, field, 502, unused).await;
+    }
     let off = "does not dial addresses that requests name";
     path.refused(&format!("multiaddr:{address}"), "", 403, off)
         .await;

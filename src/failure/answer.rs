@@ -25,6 +25,7 @@ impl Failure {
             Self::HostNotAllowed { .. } => 421,
             Self::Internal { .. } => 500,
             Self::NoAddresses { .. }
+            | Self::AddressesIgnored { .. }
             | Self::PeerNotFound { .. }
             | Self::PeerUnreachable { .. }
             | Self::WrongPeerId { .. }
@@ -70,9 +71,10 @@ impl Failure {
             | Self::PathNotAllowed { .. }
             | Self::PairNotAllowed { .. }
             | Self::TunnelNotAllowed => "http_request_denied",
-            Self::NoAddresses { .. } | Self::PeerNotFound { .. } | Self::UnknownService { .. } => {
-                "destination_not_found"
-            }
+            Self::NoAddresses { .. }
+            | Self::AddressesIgnored { .. }
+            | Self::PeerNotFound { .. }
+            | Self::UnknownService { .. } => "destination_not_found",
             Self::PeerUnreachable { .. } | Self::TargetUnreachable { .. } => {
                 "destination_unavailable"
             }

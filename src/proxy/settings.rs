@@ -20,7 +20,7 @@ use crate::{
         record::Audience,
         rules::{GatewayRules, Rules},
         to_peer::ToPeer,
-        told::Telling,
+        told::{Telling, Told},
     },
     rewrite::{CookieScope, ForwardedMode, Pseudonym, Terms, is_loop, origin_form},
     route::{Domain, RequestAddresses, Route, RouteError},
@@ -229,8 +229,8 @@ impl Settings {
                     .ok_or_else(|| misdirected(authority.unwrap_or_default()))?;
                 rules.check(peer, &protocol)?;
                 let to = match only {
-                    None => telling.destination(peer)?,
-                    Some(_) => peer.into(),
+                    None => telling.told(peer)?,
+                    Some(_) => Destination::new(peer).into(),
                 };
                 let target = origin_form(head.method(), head.target())?;
                 Ok(self.pass(to, protocol, target))
@@ -261,7 +261,7 @@ impl Settings {
         }
         terms.shares_origin = fetch.may_be_of_browser(head);
         terms.cookies = Some(CookieScope::below_route(&self.base, route.prefix));
-        let to = telling.destination(route.peer)?;
+        let to = telling.told(route.peer)?;
         Ok(self.pass(to, route.protocol, Cow::Borrowed(route.target)))
     }
 
@@ -294,14 +294,14 @@ impl Settings {
         // and a cookie would be sent to all.
         terms.shares_origin = telling.fetch.may_be_of_browser(telling.head);
         terms.cookies = Some(CookieScope::nowhere());
-        Ok(self.pass(to, route.protocol, Cow::Owned(route.target)))
+        Ok(self.pass(to.into(), route.protocol, Cow::Owned(route.target)))
     }
 
-    fn pass<'a>(&self, to: Destination, protocol: Protocol, target: Cow<'a, str>) -> Turn<'a> {
-        let client = self.client.clone();
+    fn pass<'a>(&self, told: Told, protocol: Protocol, target: Cow<'a, str>) -> Turn<'a> {
         let to = ToPeer {
-            client,
-            to,
+            client: self.client.clone(),
+            to: told.to,
+            is_ignored: told.is_ignored,
             protocol,
         };
         Turn::Pass(to, target)

@@ -18,6 +18,8 @@ pub(super) struct ToPeer {
     pub(super) client: Client,
     /// The peer, and where the request says that it is.
     pub(super) to: Destination,
+    /// The request says where the peer is, and is not listened to.
+    pub(super) is_ignored: bool,
     pub(super) protocol: Protocol,
 }
 
@@ -62,6 +64,9 @@ impl ToPeer {
         let peer = self.peer();
         let limit = self.client.config().dial_timeout();
         match error {
+            OutboundFailure::NoAddresses | OutboundFailure::NotFound { .. } if self.is_ignored => {
+                Failure::AddressesIgnored { peer }
+            }
             OutboundFailure::NoAddresses => Failure::NoAddresses { peer },
             OutboundFailure::NotFound { tried } => Failure::PeerNotFound { peer, tried },
             OutboundFailure::WrongPeerId { obtained } => Failure::WrongPeerId { peer, obtained },

@@ -23,20 +23,35 @@ pub(super) struct Telling<'a> {
     pub(super) is_of_stranger: bool,
 }
 
+/// A peer, and where it is.
+pub(super) struct Told {
+    pub(super) to: Destination,
+    /// The request says where, and is not listened to.
+    pub(super) is_ignored: bool,
+}
+
+impl From<Destination> for Told {
+    fn from(to: Destination) -> Self {
+        let is_ignored = false;
+        Self { to, is_ignored }
+    }
+}
+
 impl Telling<'_> {
     /// The peer, and where the fields of the request say that it is.
-    pub(super) fn destination(&self, peer: PeerId) -> Result<Destination, Failure> {
-        let destination = Destination::new(peer);
+    pub(super) fn told(&self, peer: PeerId) -> Result<Told, Failure> {
+        let to = Destination::new(peer);
         let fields = self.head.fields();
         // Most requests have no field whose name begins with X, and that is known without looking at any.
-        if self.allowed() == RequestAddresses::Ignored
-            || fields.values(Kind::Extension).next().is_none()
-            || !fields.contains(ADDRESSES_FIELD)
-        {
-            return Ok(destination);
+        if fields.values(Kind::Extension).next().is_none() || !fields.contains(ADDRESSES_FIELD) {
+            return Ok(to.into());
+        }
+        if self.allowed() == RequestAddresses::Ignored {
+            let is_ignored = true;
+            return Ok(Told { to, is_ignored });
         }
         self.check_page()?;
-        Ok(destination.with_addresses(self.addresses(&peer)?))
+        Ok(to.with_addresses(self.addresses(&peer)?).into())
     }
 
     /// Reads a target that names its peer by a multiaddr; gives the destination with it.
