@@ -55,7 +55,7 @@ impl Upgraded {
     }
 
     /// See [`Transport::abort`](crate::io::Transport::abort).
-    #[cfg(feature = "tower")]
+    #[cfg(any(feature = "tokio", feature = "tower"))]
     pub(crate) fn abort(&self) {
         self.io.abort();
     }

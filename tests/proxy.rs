@@ -322,6 +322,39 @@ async fn a_tunnel_carries_what_came_early_first() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_tunnel_takes_nothing_from_a_client_that_reads_slowly() {
+    const SIZE: usize = 4 << 20;
+    let mut path = Path::new(Setup::default()).await;
+    let text = "GET {}/ HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: echo\n\n";
+    let mut client = path.request(text).await;
+    let mut server = path.accepted().await;
+    read_head(&mut server).await;
+    write(
+        &mut server,
+        "HTTP/1.1 101 Switching Protocols\nConnection: Upgrade\nUpgrade: echo\n\n",
+    )
+    .await;
+    read_head(&mut client).await;
+    client.shutdown().await.expect("half-closes");
+    assert_eq!(read_to_end(&mut server).await.expect("an orderly end"), "");
+    tokio::spawn(async move {
+        server.write_all(&vec![b'x'; SIZE]).await.expect("is taken");
+        server.shutdown().await.expect("closes");
+    });
+    let mut read = 0;
+    let mut bit = vec![0; 64 * 1024];
+    loop {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        match within(client.read(&mut bit)).await {
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(error) => panic!("{error} after {read} bytes"),
+        }
+    }
+    assert_eq!(read, SIZE);
+}
+
+#[tokio::test]
 async fn a_switch_that_was_not_offered_is_refused() {
     let mut path = Path::new(Setup::default()).await;
     let text = "GET {}/ HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: echo\n\n";

@@ -221,6 +221,8 @@ impl<R: Role> Writer<R> {
 
     /// Takes the half apart: the stream and the bytes that were not written yet.
     pub(crate) fn into_parts(mut self) -> (Io, BytesMut) {
+        // Handed on, which is not given up.
+        self.encoder = Encoder::new();
         (self.io.clone(), mem::take(&mut self.buffer))
     }
 

@@ -21,13 +21,36 @@ use crate::{
 /// How often one direction moves on before the other, and the other work of the task, get their turn.
 const ROUNDS: usize = 16;
 
-/// How far one direction has come.
-#[derive(Default, PartialEq, Eq)]
+/// One end of a tunnel. An end that is dropped before it was closed is reset: a tunnel that was cut must not look as one
+/// that has ended.
+struct End {
+    stream: Upgraded,
+    state: State,
+}
+
+/// How far the direction has come that leads to an end.
+#[derive(PartialEq, Eq)]
 enum State {
-    #[default]
     Moving,
     Closing,
     Done,
+}
+
+impl End {
+    fn new(stream: Upgraded) -> Self {
+        Self {
+            stream,
+            state: State::Moving,
+        }
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if self.state != State::Done {
+            self.stream.abort();
+        }
+    }
 }
 
 /// How long one end may take nothing while nothing else moves. That nothing comes, the ends see themselves.
@@ -68,7 +91,7 @@ pub(super) async fn run(
     record: &mut Record,
 ) {
     let mut moved = Moved::default();
-    if let Err(error) = limited(limit, tunnel(near, far, &mut moved)).await {
+    if let Err(error) = limited(limit, tunnel(End::new(near), End::new(far), &mut moved)).await {
         record.lost(error.to_string());
     }
     record.request_bytes = moved.there;
@@ -97,13 +120,11 @@ async fn limited<T>(
 /// # Errors
 ///
 /// One of the streams failed, or was silent for too long.
-async fn tunnel(mut near: Upgraded, mut far: Upgraded, moved: &mut Moved) -> io::Result<()> {
-    let mut there = State::default();
-    let mut back = State::default();
-    let mut patience = Patience::new(near.timeout());
+async fn tunnel(mut near: End, mut far: End, moved: &mut Moved) -> io::Result<()> {
+    let mut patience = Patience::new(near.stream.timeout());
     poll_fn(|cx| {
-        let one = there.poll(cx, &mut near, &mut far, (&mut moved.there, &mut patience))?;
-        let other = back.poll(cx, &mut far, &mut near, (&mut moved.back, &mut patience))?;
+        let one = far.poll_take(cx, &mut near, (&mut moved.there, &mut patience))?;
+        let other = near.poll_take(cx, &mut far, (&mut moved.back, &mut patience))?;
         match (one, other) {
             (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok(())),
             _ => Poll::Pending,
@@ -112,33 +133,33 @@ async fn tunnel(mut near: Upgraded, mut far: Upgraded, moved: &mut Moved) -> io:
     .await
 }
 
-impl State {
-    fn poll(
+impl End {
+    /// Takes what comes from the other end, and is closed behind the last of it.
+    fn poll_take(
         &mut self,
         cx: &mut Context<'_>,
-        from: &mut Upgraded,
-        to: &mut Upgraded,
+        from: &mut End,
         (moved, patience): (&mut u64, &mut Patience),
     ) -> Poll<io::Result<()>> {
         for _ in 0..ROUNDS {
-            match self {
-                Self::Done => return Poll::Ready(Ok(())),
-                Self::Closing => {
-                    let closed = Pin::new(&mut *to).poll_close(cx);
+            match self.state {
+                State::Done => return Poll::Ready(Ok(())),
+                State::Closing => {
+                    let closed = Pin::new(&mut self.stream).poll_close(cx);
                     ready!(patience.poll(cx, closed))?;
-                    *self = Self::Done;
+                    self.state = State::Done;
                 }
-                Self::Moving => match from.poll_fill(cx)? {
+                State::Moving => match from.stream.poll_fill(cx)? {
                     Poll::Ready(true) => {
-                        let written = Pin::new(&mut *to).poll_write(cx, from.data());
+                        let written = Pin::new(&mut self.stream).poll_write(cx, from.stream.data());
                         let count = ready!(patience.poll(cx, written))?;
-                        from.consume(count);
+                        from.stream.consume(count);
                         *moved += count as u64;
                     }
-                    Poll::Ready(false) => *self = Self::Closing,
+                    Poll::Ready(false) => self.state = State::Closing,
                     Poll::Pending => {
                         // Nothing more for now: what was written must not wait for it.
-                        let _ = Pin::new(&mut *to).poll_flush(cx)?;
+                        let _ = Pin::new(&mut self.stream).poll_flush(cx)?;
                         return Poll::Pending;
                     }
                 },
@@ -163,10 +184,10 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(50);
 
-    fn end(manner: Manner) -> Upgraded {
+    fn end(manner: Manner) -> End {
         let config = Arc::new(Config::default().with_tunnel_timeout(SHORT));
         let hop = Hop::<Server>::new(Stub::new(manner), &config);
-        Upgraded::new(hop, config, Box::new(()))
+        End::new(Upgraded::new(hop, config, Box::new(())))
     }
 
     async fn cut(near: Manner, far: Manner) -> io::ErrorKind {
