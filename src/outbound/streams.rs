@@ -266,12 +266,16 @@ impl Streams {
         }
     }
 
-    /// Whether nothing is left of the streams; nothing new is begun on them then.
+    /// Forgets the streams if nothing is left of them; nothing new is begun on them then. Whether this call did.
     pub(super) fn forget_if_unused(&self) -> bool {
         let mut state = self.lock();
-        let unused = state.peer.is_unused();
+        // What another has forgotten is no longer known, and the peer may have other streams by now.
+        let Ok(peer) = state.peer.in_use() else {
+            return false;
+        };
+        let unused = peer.is_unused();
         if unused {
-            state.peer.forget();
+            peer.forget();
         }
         unused
     }
@@ -501,5 +505,21 @@ mod tests {
         assert!(stand.outbound.find(stand.link.peer).is_some(), "is lent");
         drop(lent);
         assert!(stand.outbound.find(stand.link.peer).is_none());
+    }
+
+    #[test]
+    fn a_peer_that_was_forgotten_does_not_take_the_next_one_along() {
+        let mut stand = Stand::connected(SHORT);
+        let awaited = stand.wait();
+        stand.open();
+        let old = stand.outbound.find(stand.link.peer).expect("is in use");
+        drop(block_on(awaited));
+        stand.outbound.disconnected(&stand.link);
+        let opened = stand.outbound.stats().opened;
+        let _waiting = stand.wait();
+        // Another task had found the old streams unused as well, and says so only now.
+        stand.outbound.forget_if_unused(&old);
+        assert!(stand.outbound.find(stand.link.peer).is_some());
+        assert_eq!(stand.outbound.stats().opened, opened);
     }
 }
