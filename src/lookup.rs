@@ -66,8 +66,13 @@ impl Lookups {
         peer: PeerId,
         found: Result<Vec<Multiaddr>, String>,
     ) -> Option<Unreached> {
-        let Some(Lookup::Asked(before)) = self.running.remove(&peer) else {
-            return None;
+        let before = match self.running.remove(&peer)? {
+            Lookup::Asked(before) => before,
+            dialling @ Lookup::Dialling(_) => {
+                // A second answer changes nothing about the dial that the first has led to.
+                self.running.insert(peer, dialling);
+                return None;
+            }
         };
         let tried = match found {
             Ok(addresses) if !addresses.is_empty() => {
@@ -231,6 +236,17 @@ mod tests {
         lookups.connected(peer);
         assert!(lookups.ended(peer, Err("late".to_owned())).is_none());
         assert!(lookups.next_dial().is_none());
+    }
+
+    #[test]
+    fn a_second_answer_does_not_end_the_dial_of_the_first() {
+        let (mut lookups, peer) = asked();
+        let address = "/memory/1".parse().expect("is an address");
+        assert!(lookups.ended(peer, Ok(vec![address])).is_none());
+        assert!(lookups.ended(peer, Err("late".to_owned())).is_none());
+        let ours = lookups.next_dial().expect("was found").connection_id();
+        assert!(lookups.is_dial(peer, ours));
+        assert!(matches!(fail(&mut lookups, peer, ours), Next::Fail(_)));
     }
 
     #[test]
