@@ -124,6 +124,9 @@ async fn a_close_delimited_response_ends_with_the_stream_and_not_with_a_reset() 
             go.send(()).expect("the peer waits");
             let end = within(body.chunk()).await;
             assert_eq!(end.is_ok(), in_order, "{wire:?}: {end:?}");
+            // Also for those who ask again.
+            let end = within(body.chunk()).await;
+            assert_eq!(end.is_ok(), in_order, "{wire:?}: {end:?}");
             drop(body);
             within(answered).await.expect("the peer did as told");
         }

@@ -177,9 +177,12 @@ impl<R: Role> Reader<R> {
             let limit = (Wait::Body, silence);
             if ready!(self.poll_more(cx, Some(limit)))? == 0 {
                 let leftover = self.buffer.filled().len();
-                match self.decoder.end_of_input(leftover)? {
-                    Eof::EndOfBody => self.check_orderly_end(cx)?,
-                    Eof::Clean => return Poll::Ready(Err(ExchangeError::Closed)),
+                if self.decoder.check_end(leftover) == Ok(Eof::EndOfBody) {
+                    // Before the decoder takes it for the end, also when it is asked again.
+                    self.check_orderly_end(cx)?;
+                }
+                if self.decoder.end_of_input(leftover)? == Eof::Clean {
+                    return Poll::Ready(Err(ExchangeError::Closed));
                 }
             }
             self.watchdog.progress();
