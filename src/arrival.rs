@@ -76,15 +76,14 @@ pub(crate) async fn refuse_request(
     }
     let _running = seat.link.run();
     if let Some(failure) = request_failure(&error) {
-        close_with(hop, failure).await;
+        close_with(hop, RequestContext::default(), failure).await;
     }
     Some(error)
 }
 
-/// Answers with a failure, and ends the stream.
-pub(crate) async fn close_with(mut hop: Hop<Server>, failure: Failure) {
+/// Answers with a failure the request that `context` is of, if one was read, and ends the stream.
+pub(crate) async fn close_with(mut hop: Hop<Server>, context: RequestContext, failure: Failure) {
     let page = failure.respond(NAME, None);
-    let context = RequestContext::default();
     if let Err(error) = answer(&mut hop.writer, &context, &page, true).await {
         tracing::debug!(error = &error as &dyn std::error::Error, "answer not sent");
     }

@@ -17,7 +17,7 @@ use crate::{
     arrival::close_with,
     event::InboundFailure,
     failure::Failure,
-    h1::Server,
+    h1::{RequestContext, Server},
     hop::{Hop, LINGER},
     ids::InboundRequestId,
     inbound::{Inbound, InboundRequest},
@@ -113,6 +113,7 @@ impl Exchanges {
             link: Arc::clone(&self.link),
             protocol,
             request_id: None,
+            context: RequestContext::default(),
             running: None,
             home: Home::new(self.link.parking()),
             spot: None,
@@ -214,6 +215,7 @@ impl Exchanges {
             mut seat,
         } = arrival;
         seat.running = Some(self.link.run());
+        seat.context = head.context();
         let Some(service) = self.shared.services.find(&seat.protocol) else {
             self.withdrawn(hop, seat);
             return;
@@ -277,7 +279,7 @@ impl Exchanges {
         let guard = (Arc::clone(&self.refusing), self.link.run());
         let what = "inbound streams";
         self.jobs.push(Box::pin(async move {
-            close_with(hop, Failure::NoCapacity { what }).await;
+            close_with(hop, RequestContext::default(), Failure::NoCapacity { what }).await;
             drop(guard);
         }));
     }
@@ -286,7 +288,7 @@ impl Exchanges {
     fn close_with(&mut self, hop: Hop<Server>, mut seat: Box<InboundSeat>, failure: Failure) {
         seat.running.get_or_insert_with(|| self.link.run());
         self.jobs.push(Box::pin(async move {
-            close_with(hop, failure).await;
+            close_with(hop, seat.context, failure).await;
             drop(seat);
         }));
     }

@@ -16,7 +16,7 @@ use libp2p_swarm::{ConnectionId, StreamProtocol};
 use crate::{
     admission::Permit,
     error::ExchangeError,
-    h1::{RequestHead, Server},
+    h1::{RequestContext, RequestHead, Server},
     hop::Hop,
     ids::InboundRequestId,
     lease::Seat,
@@ -199,6 +199,8 @@ pub(crate) struct InboundSeat {
     pub(crate) protocol: StreamProtocol,
     /// The request that is being answered.
     pub(crate) request_id: Option<InboundRequestId>,
+    /// What must be known of it where this node answers it itself.
+    pub(crate) context: RequestContext,
     /// Held while an exchange runs.
     pub(crate) running: Option<Running>,
     /// Where the stream waits for its next request.

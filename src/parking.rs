@@ -317,6 +317,7 @@ mod tests {
     use crate::{
         admission::{Admission, Permit},
         config::Config,
+        h1::RequestContext,
         link::Link,
         local,
     };
@@ -359,6 +360,7 @@ mod tests {
                 link: Arc::clone(&self.link),
                 protocol: StreamProtocol::new("/x/http/app"),
                 request_id: None,
+                context: RequestContext::default(),
                 running: None,
                 home: Home::new(&self.parking),
                 spot: None,

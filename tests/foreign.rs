@@ -221,6 +221,54 @@ async fn a_response_that_breaks_the_rules_is_no_response() {
     }
 }
 
+/// A stream to a node, opened by a peer that does nothing for it by itself.
+async fn stream_to(server: &Node, foreign: &mut Foreign) -> Stream {
+    let (peer, address) = (foreign.peer, foreign.address.clone());
+    // The listener's own connection serves for streams in both directions.
+    server
+        .with(move |swarm| {
+            let opts = libp2p::swarm::dial_opts::DialOpts::peer_id(peer)
+                .addresses(vec![address])
+                .build();
+            swarm.dial(opts)
+        })
+        .await
+        .expect("dials");
+    within(async {
+        loop {
+            match foreign.control.open_stream(server.peer, PROTOCOL).await {
+                Ok(stream) => break stream,
+                // Not connected yet, and nothing tells when.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_the_node_answers_itself_to_head_has_no_body() {
+    for method in ["GET", "HEAD"] {
+        let mut foreign = Foreign::start(Wire::Tcp).await;
+        let server = Node::start(Wire::Tcp, Config::default(), Duration::from_secs(60)).await;
+        let mut requests = server.accept(&name("app")).await;
+        tokio::spawn(async move { while let Some(_unanswered) = requests.next().await {} });
+        let mut stream = stream_to(&server, &mut foreign).await;
+        let request = format!("{method} / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("is taken");
+        stream.flush().await.expect("is sent");
+        let mut answer = String::new();
+        within(stream.read_to_string(&mut answer))
+            .await
+            .expect("ends in order");
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        assert_eq!(answer.ends_with("\r\n\r\n"), method == "HEAD", "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn requests_behind_each_other_are_answered_in_order_also_after_a_half_close() {
     for wire in [Wire::Tcp, Wire::Quic] {
@@ -234,27 +282,7 @@ async fn requests_behind_each_other_are_answered_in_order_also_after_a_half_clos
                 inbound.responder.send(response).await.expect("is sent");
             }
         });
-        let (peer, address) = (foreign.peer, foreign.address.clone());
-        // The listener's own connection serves for streams in both directions.
-        server
-            .with(move |swarm| {
-                let opts = libp2p::swarm::dial_opts::DialOpts::peer_id(peer)
-                    .addresses(vec![address])
-                    .build();
-                swarm.dial(opts)
-            })
-            .await
-            .expect("dials");
-        let mut stream = within(async {
-            loop {
-                match foreign.control.open_stream(server.peer, PROTOCOL).await {
-                    Ok(stream) => break stream,
-                    // Not connected yet, and nothing tells when.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-                }
-            }
-        })
-        .await;
+        let mut stream = stream_to(&server, &mut foreign).await;
         let both =
             b"GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: localhost\r\n\r\n";
         stream.write_all(both).await.expect("is taken");
