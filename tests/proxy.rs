@@ -219,19 +219,27 @@ async fn a_close_delimited_response_is_framed_and_a_cut_one_never_complete() {
 
 #[tokio::test]
 async fn a_response_that_turns_out_to_be_broken_is_502_while_nothing_of_it_has_left() {
-    let mut path = Path::new(Setup::default()).await;
-    let mut client = path.request("GET {}/ HTTP/1.1\nHost: localhost\n\n").await;
-    let mut server = path.accepted().await;
-    read_head(&mut server).await;
-    let forbidden = "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n0\nHost: evil\n\n";
-    write(&mut server, forbidden).await;
-    let head = read_head(&mut client).await;
-    assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
-    let status = values(&head, "Proxy-Status").join(",");
-    assert!(
-        status.starts_with("p2p-origin; error=http_protocol_error"),
-        "{head}"
-    );
+    for interim in [false, true] {
+        let mut path = Path::new(Setup::default()).await;
+        let mut client = path.request("GET {}/ HTTP/1.1\nHost: localhost\n\n").await;
+        let mut server = path.accepted().await;
+        read_head(&mut server).await;
+        if interim {
+            write(&mut server, "HTTP/1.1 103 Early Hints\n\n").await;
+            let head = read_head(&mut client).await;
+            assert!(head.starts_with("HTTP/1.1 103 "), "{head}");
+        }
+        let forbidden =
+            "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n0\nHost: evil\n\n";
+        write(&mut server, forbidden).await;
+        let head = read_head(&mut client).await;
+        assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+        let status = values(&head, "Proxy-Status").join(",");
+        assert!(
+            status.starts_with("p2p-origin; error=http_protocol_error"),
+            "{head}"
+        );
+    }
 }
 
 #[tokio::test]

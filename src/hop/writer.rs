@@ -113,13 +113,17 @@ impl<R: Role> Writer<R> {
         self.watchdog.rest();
     }
 
-    /// Takes a message back that no byte of has been handed to the stream; `false` where it is too late.
-    pub(crate) fn retract(&mut self) -> bool {
+    /// An interim response has left whole, and nothing of the final one yet.
+    pub(crate) fn sent_interim(&mut self) {
+        self.begun = false;
+    }
+
+    /// Takes a message back, unless a byte of it has been handed to the stream.
+    pub(crate) fn retract(&mut self) {
         if !self.begun {
             self.buffer.clear();
             self.encoder = Encoder::new();
         }
-        !self.begun
     }
 
     /// Sends some of `data` as body and says how much of it was taken.

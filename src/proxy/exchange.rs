@@ -320,7 +320,9 @@ async fn pass_interim(
     written.map_err(Ended::Client)?;
     poll_fn(|cx| client.writer.poll_flush(cx))
         .await
-        .map_err(Ended::Client)
+        .map_err(Ended::Client)?;
+    client.writer.sent_interim();
+    Ok(())
 }
 
 async fn pass_switch(
