@@ -195,8 +195,7 @@ async fn connected<C: Connect>(
         if let Poll::Ready(upstream) = connecting.as_mut().poll(cx) {
             return Poll::Ready(upstream.map_err(Ended::from));
         }
-        let is_read = client.reader.is_over();
-        poll_gone(cx, client, is_read).map(|error| Err(Ended::Client(error)))
+        poll_gone(cx, client).map(|error| Err(Ended::Client(error)))
     })
     .await
 }
@@ -285,17 +284,29 @@ async fn await_head(
         if let Poll::Ready(result) = trip.poll_head(cx, &mut *client.reader, server, trailers) {
             return Poll::Ready(result);
         }
-        poll_gone(cx, client, trip.is_over()).map(|error| Err(RoundTripError::Request(error)))
+        poll_gone_behind(cx, trip, client).map(|error| Err(RoundTripError::Request(error)))
     })
     .await
 }
 
 /// Waits until the client is gone, as far as that can be told: not while its request is read.
-fn poll_gone(cx: &mut Context<'_>, client: &mut Hop<Server>, is_read: bool) -> Poll<ExchangeError> {
-    if is_read && client.reader.decoder().is_complete() {
+fn poll_gone(cx: &mut Context<'_>, client: &mut Hop<Server>) -> Poll<ExchangeError> {
+    if client.reader.is_over() {
         client.reader.poll_gone(cx)
     } else {
         Poll::Pending
+    }
+}
+
+/// The same, behind a request that was sent on: what the client left is passed on first.
+fn poll_gone_behind(
+    cx: &mut Context<'_>,
+    trip: &RoundTrip,
+    client: &mut Hop<Server>,
+) -> Poll<ExchangeError> {
+    match trip.is_over() {
+        true => poll_gone(cx, client),
+        false => Poll::Pending,
     }
 }
 
@@ -399,8 +410,6 @@ fn poll_both(
             PumpError::Sink(error) => Ended::Client(error),
         })),
         // A response may be quiet for long, and nobody should be kept busy for a client that has gone.
-        Poll::Pending => {
-            poll_gone(cx, client, trip.is_over()).map(|error| Err(Ended::Client(error)))
-        }
+        Poll::Pending => poll_gone_behind(cx, trip, client).map(|error| Err(Ended::Client(error))),
     }
 }
