@@ -18,6 +18,13 @@ pub enum Length {
     Chunked,
 }
 
+impl Length {
+    /// Whether a request with it has no body, or an empty one.
+    pub(crate) fn is_bodiless(self) -> bool {
+        matches!(self, Self::Absent | Self::Known(0))
+    }
+}
+
 /// How the body of a received message is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {

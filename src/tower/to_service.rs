@@ -16,7 +16,7 @@ use crate::{
     client::Client,
     error::ExchangeError,
     event::OutboundFailure,
-    h1::{InvalidHead, Length, RequestHead, ResponseHead},
+    h1::{InvalidHead, RequestHead, ResponseHead},
     message::{Request, Response, Switch},
     service::Protocol,
     tower::{BoxError, convert},
@@ -126,7 +126,7 @@ where
             } = this;
             let length = convert::request_length(&body, &parts);
             if let Some(wanted) = wanted
-                && matches!(length, Length::Absent | Length::Known(0))
+                && length.is_bodiless()
             {
                 return match client.upgrade(peer, protocol, head, &wanted).await? {
                     Switch::Switched(head, stream) => switched(head, stream),

@@ -49,7 +49,7 @@ impl Encoder<Client> {
             false => Some(check(start).map_err(Misuse::Malformed)?),
         };
         write::check_upgrade(options.upgrade)?;
-        if options.upgrade.is_some() && !is_bodiless(options.length) {
+        if options.upgrade.is_some() && !options.length.is_bodiless() {
             return Err(Misuse::UpgradeWithBody);
         }
 
@@ -84,7 +84,7 @@ impl Encoder<Client> {
             version: Version::Http11,
             close: self.close,
             upgrade: options.upgrade.is_some(),
-            expect_continue: expects && !is_bodiless(options.length),
+            expect_continue: expects && !options.length.is_bodiless(),
         })
     }
 }
@@ -92,10 +92,6 @@ impl Encoder<Client> {
 fn check<'a>(start: &Start<'a>) -> Result<target::Form<'a>, Error> {
     target::check_method(start.method)?;
     target::form(start.method, start.target)
-}
-
-fn is_bodiless(length: Length) -> bool {
-    matches!(length, Length::Absent | Length::Known(0))
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl GatewayService {
         let payload = convert::payload(body, length);
         // A stream can be had of hyper only.
         let switch = parts.extensions.remove::<OnUpgrade>();
-        let offered = rewrite.upgrade().filter(|_| is_bodiless(length));
+        let offered = rewrite.upgrade().filter(|_| length.is_bodiless());
         let record = &mut log.record;
         let response = match switch.zip(offered) {
             Some((switch, offered)) => match to.upgrade(outgoing, offered, record).await? {
@@ -155,10 +155,6 @@ fn outgoing(
     }
     outgoing.traits.te_trailers = rewrite.te_trailers();
     Ok(outgoing)
-}
-
-fn is_bodiless(length: Length) -> bool {
-    matches!(length, Length::Absent | Length::Known(0))
 }
 
 impl ToPeer {
