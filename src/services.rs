@@ -2,9 +2,10 @@
 
 use std::{
     collections::HashMap,
+    ptr,
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -26,7 +27,6 @@ const MOST_QUEUED: usize = usize::MAX >> 3;
 pub(crate) struct Services {
     config: Arc<Config>,
     table: RwLock<Table>,
-    generation: AtomicU64,
 }
 
 #[derive(Default)]
@@ -42,8 +42,6 @@ pub(crate) struct Service {
     withdrawn: AtomicBool,
     /// Whether another took its place when it was withdrawn.
     replaced: AtomicBool,
-    /// Tells a service from a later one of the same name.
-    generation: u64,
     sink: Sink,
 }
 
@@ -65,7 +63,6 @@ impl Services {
         Self {
             config,
             table: RwLock::default(),
-            generation: AtomicU64::new(0),
         }
     }
 
@@ -99,7 +96,7 @@ impl Services {
         name: ServiceName,
     ) -> (Arc<Service>, mpsc::Receiver<Box<Inbound>>) {
         let (sink, receiver) = self.queue();
-        let service = self.service(name, sink);
+        let service = Service::new(name, sink);
         let mut table = self.write();
         let before = table.insert(&service, &self.config);
         drop(table);
@@ -126,28 +123,18 @@ impl Services {
         if table.services.contains_key(&name) {
             return Err(ServiceTaken(name));
         }
-        let service = self.service(name, sink);
+        let service = Service::new(name, sink);
         table.insert(&service, &self.config);
         Ok(service)
     }
 
-    fn service(&self, name: ServiceName, sink: Sink) -> Arc<Service> {
-        Arc::new(Service {
-            name,
-            withdrawn: AtomicBool::new(false),
-            replaced: AtomicBool::new(false),
-            generation: self.generation.fetch_add(1, Ordering::Relaxed),
-            sink,
-        })
-    }
-
-    /// Removes a service of this name, or, with `only`, just that one.
+    /// Removes a service of this name, or, with `only`, just that one and none that came after it.
     pub(crate) fn remove(&self, name: &ServiceName, only: Option<&Service>) -> bool {
         let mut table = self.write();
         let found = table
             .services
             .get(name)
-            .is_some_and(|service| only.is_none_or(|only| only.generation == service.generation));
+            .is_some_and(|service| only.is_none_or(|only| ptr::eq(only, &**service)));
         let removed = found.then(|| table.services.remove(name)).flatten();
         if let Some(service) = removed {
             table.rebuild(&self.config);
@@ -205,6 +192,15 @@ impl Table {
 }
 
 impl Service {
+    fn new(name: ServiceName, sink: Sink) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            withdrawn: AtomicBool::new(false),
+            replaced: AtomicBool::new(false),
+            sink,
+        })
+    }
+
     /// Ends the queue, and gives the streams that wait for requests back to their connections.
     fn withdraw(&self) {
         self.withdrawn.store(true, Ordering::Release);
