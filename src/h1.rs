@@ -106,6 +106,8 @@ mod traits;
 mod version;
 mod write;
 
+#[cfg(feature = "tokio")]
+pub(crate) use self::target::is_scheme;
 #[cfg(all(feature = "tokio", feature = "tower"))]
 pub(crate) use self::target::{Form, check_host};
 pub use self::{
@@ -127,5 +129,6 @@ pub(crate) use self::{
     fields::{Entry, Kind, Passed},
     status::reason_phrase,
     syntax::{is_field_value, trim_ows},
+    target::is_authority,
     write::{FieldWriter, Start},
 };

@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 use super::Fetch;
 use crate::{
     failure::Page,
-    h1::{Fields, RequestHead},
+    h1::{Fields, RequestHead, is_authority, is_scheme},
     route::excerpt,
 };
 
@@ -44,12 +44,6 @@ impl FromStr for AllowedOrigin {
         };
         let (scheme, authority) = text.split_once("://").ok_or_else(invalid)?;
         // The authority is held to the rules for Host. Schemes may be those of browser extensions.
-        let is_authority = !authority.contains(['/', '?'])
-            && RequestHead::new("GET", &format!("http://{authority}/")).is_ok();
-        let begins = |byte: &u8| byte.is_ascii_alphabetic();
-        let goes_on = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-        let is_scheme =
-            scheme.as_bytes().first().is_some_and(begins) && scheme.bytes().all(goes_on);
         // Browsers leave the default port out.
         let default_port = match scheme {
             "http" => ":80",
@@ -57,7 +51,7 @@ impl FromStr for AllowedOrigin {
             _ => "",
         };
         let is_written_out = !default_port.is_empty() && authority.ends_with(default_port);
-        if is_authority && is_scheme && !is_written_out {
+        if is_scheme(scheme.as_bytes()) && is_authority(authority) && !is_written_out {
             Ok(Self(text.to_ascii_lowercase().into()))
         } else {
             Err(invalid())

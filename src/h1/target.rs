@@ -118,12 +118,17 @@ fn absolute(target: &[u8]) -> Result<Form<'_>, Error> {
     Ok(Form::Absolute { scheme, authority })
 }
 
-/// RFC 3986, section 3.1.
-fn is_scheme(scheme: &[u8]) -> bool {
+/// Whether a text is a scheme (RFC 3986, section 3.1).
+pub(crate) fn is_scheme(scheme: &[u8]) -> bool {
     scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+}
+
+/// Whether a text is what `Host` can hold, and a target between its scheme and its path.
+pub(crate) fn is_authority(text: &str) -> bool {
+    Authority::parse(text.as_bytes()).is_some()
 }
 
 /// A host with an optional port: `uri-host [ ":" port ]` (RFC 9110, section 7.2).

@@ -48,7 +48,7 @@ impl Way {
         };
         Self::Over(Connector {
             name,
-            host: "localhost".parse().expect("is a host"),
+            host: HostValue::localhost(),
             connect: Box::new(connect),
         })
     }

@@ -80,7 +80,7 @@ impl Gateway {
         self.settings.reach.services = false;
         GatewayService {
             settings: Arc::new(self.settings),
-            host: "localhost".parse().expect("is a host"),
+            host: HostValue::localhost(),
             scheme: "http",
             client_address: None,
         }

@@ -45,8 +45,7 @@ impl FromStr for Target {
             if !path.starts_with('/') {
                 return Err(invalid("the path of a socket must be absolute"));
             }
-            let host = "localhost".parse().map_err(|_| invalid("no host"))?;
-            return Ok(Self(Kind::Unix(host, path.into())));
+            return Ok(Self(Kind::Unix(HostValue::localhost(), path.into())));
         }
         let Some(rest) = text.strip_prefix("http://") else {
             return Err(invalid("only http:// and unix: are supported"));

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
-use crate::{h1::RequestHead, route::excerpt};
+use crate::{h1::is_authority, route::excerpt};
 
 /// Which `Host` the next hop sees.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -33,6 +33,12 @@ impl HostPolicy {
 pub struct HostValue(Box<str>);
 
 impl HostValue {
+    /// This machine, as its own programs name it.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn localhost() -> Self {
+        Self("localhost".into())
+    }
+
     /// The value as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -44,10 +50,7 @@ impl FromStr for HostValue {
     type Err = InvalidHostValue;
 
     fn from_str(value: &str) -> Result<Self, Self::Err> {
-        // As the authority of a target the value is held to the rules that the next hop applies to Host.
-        let is_authority = !value.contains(['/', '?'])
-            && RequestHead::new("GET", &format!("http://{value}/")).is_ok();
-        if is_authority {
+        if is_authority(value) {
             Ok(Self(value.into()))
         } else {
             Err(InvalidHostValue {
