@@ -11,7 +11,7 @@ pub use self::page::Page;
 use self::page::printable;
 use crate::{
     h1,
-    route::{HostError, RouteError},
+    route::{HostError, RouteError, split_query},
     service::{Protocol, ServiceName},
 };
 
@@ -366,9 +366,7 @@ fn seconds(duration: &Duration) -> f64 {
 
 /// Failures are shown to more people than requests are, and queries have secrets in them.
 fn without_query(location: &str) -> &str {
-    location
-        .split_once('?')
-        .map_or(location, |(before, _)| before)
+    split_query(location).0
 }
 
 fn page_of(origin: Option<&str>) -> String {

@@ -20,7 +20,7 @@ mod path;
 mod peer;
 mod public;
 
-pub(crate) use self::path::split_absolute;
+pub(crate) use self::path::{split_absolute, split_query};
 pub use self::{
     addresses::{ADDRESSES_FIELD, AddressError, RequestAddresses},
     domain::{Domain, InvalidDomain},

@@ -32,7 +32,7 @@ use crate::{
         settings::{Routed, Settings, Turn},
     },
     rewrite::{CookieScope, HostValue, InvalidCookiePrefix},
-    route::RouteError,
+    route::{RouteError, split_query},
     tower::{BoxError, convert},
 };
 
@@ -314,8 +314,7 @@ fn answer(page: Page, mut log: Log) -> http::Response<GatewayBody> {
 
 /// The last segment of a path that ends with a slash, and its query, as a reference from the same path without the slash.
 fn relative(location: &str) -> String {
-    let end = location.find('?').unwrap_or(location.len());
-    let (path, query) = location.split_at(end);
+    let (path, query) = split_query(location);
     let segment = path.trim_end_matches('/').rsplit('/').next();
     format!("./{}/{query}", segment.unwrap_or_default())
 }

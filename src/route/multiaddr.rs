@@ -10,6 +10,7 @@ use super::{
     excerpt,
     path::{
         MULTIADDR_SCHEME, RouteError, Segments, check_characters, path_and_query, route_service,
+        split_query,
     },
 };
 use crate::{h1::hex_digits, service::Protocol};
@@ -149,11 +150,6 @@ fn split_http_path(address: &str) -> (&str, &str) {
     let parts = address.rsplit_once('/');
     let split = parts.and_then(|(before, value)| Some((before.strip_suffix(HTTP_PATH)?, value)));
     split.unwrap_or((address, ""))
-}
-
-/// Splits a target into the path, and the query with its question mark, if there is one.
-fn split_query(target: &str) -> (&str, &str) {
-    target.split_at(target.find('?').unwrap_or(target.len()))
 }
 
 /// Takes the parts of a query out that name a multiaddr, and decodes them. What is left begins with the question mark, if

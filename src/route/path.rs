@@ -62,10 +62,7 @@ impl<'a> Route<'a> {
     /// it: the client is to be sent to the location in the error. Every other error is a bad request.
     pub fn parse(request_target: &'a str) -> Result<Self, RouteError> {
         let path_and_query = path_and_query(request_target)?;
-        let (path, query) = match path_and_query.find('?') {
-            Some(at) => path_and_query.split_at(at),
-            None => (path_and_query, ""),
-        };
+        let (path, query) = split_query(path_and_query);
         let mut segments = Segments { path, read: 0 };
         let (peer, protocol) = match segments.next() {
             Some("http") => service_route(&mut segments)?,
@@ -125,6 +122,11 @@ pub(super) fn check_characters(target: &str) -> Result<(), RouteError> {
 fn is_multiaddr(target: &str) -> bool {
     let scheme = target.get(..MULTIADDR_SCHEME.len());
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(MULTIADDR_SCHEME))
+}
+
+/// Splits a target into the path, and the query with its question mark, if there is one.
+pub(crate) fn split_query(target: &str) -> (&str, &str) {
+    target.split_at(target.find('?').unwrap_or(target.len()))
 }
 
 /// Splits a target in absolute-form into its authority and what follows, which may be empty or begin with a query.

@@ -6,7 +6,11 @@ use libp2p_identity::PeerId;
 
 use super::{AllowedMethod, PathPrefix};
 use crate::{
-    failure::Failure, h1::RequestHead, rewrite::HostPolicy, route::excerpt, service::ServiceName,
+    failure::Failure,
+    h1::RequestHead,
+    rewrite::HostPolicy,
+    route::{excerpt, split_query},
+    service::ServiceName,
 };
 
 /// What a [`Forward`](crate::Forward) lets peers do, and what the server sees of it. Exchanged while it runs by
@@ -116,7 +120,7 @@ impl ForwardRules {
         if let Some(paths) = &self.paths
             && !paths.iter().any(|prefix| prefix.holds(target))
         {
-            let (path, _) = target.split_once('?').unwrap_or((target, ""));
+            let (path, _) = split_query(target);
             return Err(Failure::PathNotAllowed {
                 service: service.clone(),
                 path: excerpt(path),

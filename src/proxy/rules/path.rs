@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{h1::hex_digits, route::excerpt};
+use crate::{
+    h1::hex_digits,
+    route::{excerpt, split_query},
+};
 
 /// How often a path may be escaped over and over. Nobody means to do it more than twice.
 const MAX_LAYERS: usize = 4;
@@ -39,9 +42,7 @@ impl PathPrefix {
     /// Whether a path, with or without a query behind it, lies below the prefix for every server.
     #[must_use]
     pub fn holds(&self, path_and_query: &str) -> bool {
-        let (path, _) = path_and_query
-            .split_once('?')
-            .unwrap_or((path_and_query, ""));
+        let (path, _) = split_query(path_and_query);
         let Some(rest) = path.strip_prefix(&*self.0) else {
             return false;
         };
