@@ -15,8 +15,8 @@ use crate::{
     link::InboundSeat,
 };
 
-/// What answers of this side name as the one that failed.
-const NAME: &str = "p2p-origin";
+/// What answers of the node that offers a service name as the one that failed.
+pub(crate) const ORIGIN: &str = "p2p-origin";
 
 /// For how long the next request counts as one that follows soon on the last.
 const SOON: Duration = Duration::from_secs(1);
@@ -83,7 +83,7 @@ pub(crate) async fn refuse_request(
 
 /// Answers with a failure the request that `context` is of, if one was read, and ends the stream.
 pub(crate) async fn close_with(mut hop: Hop<Server>, context: RequestContext, failure: Failure) {
-    let page = failure.respond(NAME, None);
+    let page = failure.respond(ORIGIN, None);
     if let Err(error) = answer(&mut hop.writer, &context, &page, true).await {
         tracing::debug!(error = &error as &dyn std::error::Error, "answer not sent");
     }

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::Instrument as _;
 
 use crate::{
-    arrival::refuse_request,
+    arrival::{ORIGIN, refuse_request},
     failure::Failure,
     h1::{RequestHead, Server},
     hop::{Hop, LINGER},
@@ -38,9 +38,6 @@ use crate::{
     services::Service,
     shared::Shared,
 };
-
-/// What answers of this side name as the one that failed.
-const NAME: &str = "p2p-origin";
 
 /// How often idle connections to the server are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -343,7 +340,7 @@ impl Site {
         });
         let asked = Asked {
             head: &head,
-            name: NAME,
+            name: ORIGIN,
             terms: Terms::default(),
         };
         let left = match self.check(stream, &head) {

@@ -15,19 +15,15 @@ use crate::{
         downstream::{Answer, End, serve},
         ending::Ending,
         exchange::{Asked, Passage, pass, refuse, reply},
-        observer::Side,
         recent::Recent,
         record::Record,
         rules::{Followed, GatewayRules},
-        settings::{Routed, Settings, Turn},
+        settings::{GATEWAY, Routed, Settings, Turn},
         socket::TcpSocket,
         to_peer::ToPeer,
     },
     rewrite::{HostPolicy, HostValue, RequestRewrite},
 };
-
-/// What answers of this side name as the one that failed.
-const NAME: &str = "p2p-gateway";
 
 /// How long a connection is read on after an answer that its client may not have read yet: closing it at once would make
 /// the kernel throw the answer away.
@@ -93,21 +89,16 @@ impl LocalClient {
         }
     }
 
-    fn begin_record(&self) -> Record {
-        let Settings { config, client, .. } = &*self.settings;
-        config.audience.begin(Side::Gateway, || client.next_id())
-    }
-
     /// Tells the sender of a request that could not be read why, where it is still there.
     async fn refuse_unread(&self, mut hop: Hop<Server>, error: &ExchangeError) {
         let Some(failure) = request_failure(error) else {
             hop.close().await;
             return;
         };
-        let page = failure.respond(NAME, None);
+        let page = failure.respond(GATEWAY, None);
         let context = RequestContext::default();
         let answered = answer(&mut hop.writer, &context, &page, true).await;
-        let mut record = self.begin_record();
+        let mut record = self.settings.begin_record();
         record.status = page.status;
         record.failed(&failure);
         record.tell(Subject::unread);
@@ -119,7 +110,7 @@ impl LocalClient {
 
 impl Answer for LocalClient {
     async fn answer(&mut self, mut hop: Hop<Server>, head: RequestHead) -> Option<Hop<Server>> {
-        let record = self.begin_record();
+        let record = self.settings.begin_record();
         if self.rules.update() {
             // What was found may be no host of the gateway any more.
             self.recent = Recent::default();
@@ -129,7 +120,7 @@ impl Answer for LocalClient {
         let Routed { terms, turn } = settings.route(rules, &head, &mut self.recent);
         let asked = Asked {
             head: &head,
-            name: NAME,
+            name: GATEWAY,
             terms,
         };
         let remote = match &turn {

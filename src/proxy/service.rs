@@ -25,19 +25,14 @@ use crate::{
     proxy::{
         gateway::Gateway,
         hosts::Place,
-        observer::Side,
         own,
         recent::Recent,
-        record::Record,
-        settings::{Routed, Settings, Turn},
+        settings::{GATEWAY, Routed, Settings, Turn},
     },
     rewrite::{CookieScope, HostValue, InvalidCookiePrefix},
     route::{RouteError, split_query},
     tower::{BoxError, convert},
 };
-
-/// What answers of this side name as the one that failed.
-const NAME: &str = "p2p-gateway";
 
 /// Finds the address of a client.
 type ClientAddress = Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>;
@@ -189,7 +184,7 @@ where
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let mut log = Log {
-                record: this.begin_record(),
+                record: this.settings.begin_record(),
                 remote: None,
                 method: parts.method.to_string(),
                 path: convert::target(&parts.uri).to_owned(),
@@ -201,7 +196,7 @@ where
                 Err(error) => {
                     let accept = parts.headers.get(header::ACCEPT);
                     let failure = Failure::BadRequest(error);
-                    let page = failure.respond(NAME, accept.map(HeaderValue::as_bytes));
+                    let page = failure.respond(GATEWAY, accept.map(HeaderValue::as_bytes));
                     log.record.failed(&failure);
                     return Ok(answer(page, log));
                 }
@@ -225,11 +220,6 @@ impl GatewayService {
                 Ok(Place::Service(..)) | Err(Failure::BadHost(_))
             )
         })
-    }
-
-    fn begin_record(&self) -> Record {
-        let Settings { config, client, .. } = &*self.settings;
-        config.audience.begin(Side::Gateway, || client.next_id())
     }
 
     fn client_address(&self, parts: &Parts) -> Option<IpAddr> {
@@ -298,7 +288,7 @@ impl GatewayService {
 
 /// The page about a failure.
 fn refusal(failure: &Failure, head: &RequestHead) -> Page {
-    let mut page = failure.respond(NAME, head.fields().get("Accept"));
+    let mut page = failure.respond(GATEWAY, head.fields().get("Accept"));
     if let Failure::BadRoute(RouteError::MissingSlash { location }) = failure {
         // Relative, as the server may have taken a prefix off that nobody here knows.
         let _refused = page.fields.set("Location", relative(location));

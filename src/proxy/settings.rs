@@ -15,9 +15,9 @@ use crate::{
     proxy::{
         clients::{self, Clients},
         hosts::{Hosts, Place, Reach, authority, misdirected, split_port},
-        observer::Observer,
+        observer::{Observer, Side},
         recent::Recent,
-        record::Audience,
+        record::{Audience, Record},
         rules::{GatewayRules, Rules},
         to_peer::ToPeer,
         told::{Telling, Told},
@@ -26,6 +26,9 @@ use crate::{
     route::{Domain, RequestAddresses, Route, RouteError},
     service::Protocol,
 };
+
+/// What answers of a gateway name as the one that failed.
+pub(super) const GATEWAY: &str = "p2p-gateway";
 
 /// Settings of a [`Gateway`](crate::Gateway).
 #[derive(Clone, Debug)]
@@ -163,6 +166,12 @@ impl Settings {
             domains: rules.domains(),
             reach: self.reach,
         }
+    }
+
+    /// An exchange begins.
+    pub(super) fn begin_record(&self) -> Record {
+        let audience = &self.config.audience;
+        audience.begin(Side::Gateway, || self.client.next_id())
     }
 
     /// A place for one more exchange of a client, where `rules` limit them.
