@@ -127,6 +127,9 @@ mod wake;
 #[cfg(feature = "tokio")]
 pub use self::browser::{AllowedOrigin, InvalidOrigin};
 #[cfg(feature = "tokio")]
+#[doc(hidden)]
+pub use self::proxy::client_of;
+#[cfg(feature = "tokio")]
 pub use self::proxy::{
     AllowedMethod, Exchange, Forward, ForwardConfig, ForwardRules, Gateway, GatewayConfig,
     GatewayRules, InvalidMethod, InvalidPathPrefix, InvalidTarget, Observer, PathPrefix, Rules,

@@ -32,6 +32,7 @@ mod tunnel;
 #[cfg(feature = "tower")]
 pub use self::service::{GatewayBody, GatewayService};
 pub use self::{
+    clients::client_of,
     forward::{Forward, ForwardConfig},
     gateway::Gateway,
     observer::{Exchange, Observer, Side, Stages},

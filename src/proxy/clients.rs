@@ -23,7 +23,7 @@ impl Clients {
         let Some(max) = max else {
             return Ok(None);
         };
-        let client = address.map(network);
+        let client = address.map(client_of);
         let mut running = self.running();
         let count = running.entry(client).or_default();
         if *count < max {
@@ -63,7 +63,10 @@ impl Drop for Place {
 }
 
 /// What stands for one client. Whoever has an IPv6 address has 2^64 of them (RFC 4291, section 2.5.4).
-fn network(address: IpAddr) -> IpAddr {
+///
+/// For programs around a gateway that count clients as it does.
+#[must_use]
+pub fn client_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         v4 => v4,
@@ -102,5 +105,18 @@ mod tests {
         assert_eq!(clients.running().len(), 5);
         drop((mapped, other, again, six, network, unknown));
         assert!(clients.running().is_empty());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_client() {
+        for (address, client) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8::1:2:3:4", "2001:db8::"),
+        ] {
+            let [address, client] =
+                [address, client].map(|text| text.parse().expect("is an address"));
+            assert_eq!(client_of(address), client);
+        }
     }
 }

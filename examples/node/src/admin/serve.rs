@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -10,6 +10,7 @@ use std::{
 use axum::{Router, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use libp2p_http_proxy::client_of;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -85,14 +86,6 @@ impl Places {
         let places = self.0.entry(client_of(address));
         let places = places.or_insert_with(|| Arc::new(Semaphore::new(OF_ONE_CLIENT)));
         Arc::clone(places).try_acquire_owned().ok()
-    }
-}
-
-/// What stands for one client. Whoever has an IPv6 address has 2^64 of them (RFC 4291, section 2.5.4).
-fn client_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        v4 => v4,
     }
 }
 
@@ -198,17 +191,5 @@ mod tests {
         // A place is free again once its connection is closed.
         waiting.pop();
         while answer(ask(ONE, address, "/").await).await.is_empty() {}
-    }
-
-    #[test]
-    fn a_network_of_ipv6_is_one_client() {
-        for (address, client) in [
-            ("192.0.2.1", "192.0.2.1"),
-            ("::ffff:192.0.2.1", "192.0.2.1"),
-            ("2001:db8::1:2:3:4", "2001:db8::"),
-        ] {
-            let [address, client] = [address, client].map(|text| text.parse().unwrap());
-            assert_eq!(client_of(address), client);
-        }
     }
 }
