@@ -15,9 +15,7 @@ use libp2p_http_proxy::route::parse_peer_id;
 ///
 /// Says how one is written.
 pub(crate) fn multiaddr(text: &str) -> Result<Multiaddr, String> {
-    const EXAMPLES: &str = "/ip4/0.0.0.0/tcp/4001 or /dns/example.com/tcp/4001";
-    text.parse()
-        .map_err(|_| no_multiaddr(text, EXAMPLES, by_name, ""))
+    Use::Reach.parse(text)
 }
 
 /// A multiaddr to listen on.
@@ -26,51 +24,77 @@ pub(crate) fn multiaddr(text: &str) -> Result<Multiaddr, String> {
 ///
 /// Says how one is written.
 pub(crate) fn listen_address(text: &str) -> Result<Multiaddr, String> {
-    const EXAMPLES: &str = "/ip4/0.0.0.0/tcp/4001 or /ip4/0.0.0.0/udp/4001/quic-v1";
-    // Names are nothing to listen on.
-    let anywhere = |_: &str| "/ip4/0.0.0.0".to_owned();
-    text.parse()
-        .map_err(|_| no_multiaddr(text, EXAMPLES, anywhere, ""))
+    Use::Listen.parse(text)
 }
 
-fn by_name(host: &str) -> String {
-    format!("/dns/{host}")
+/// What a multiaddr is for, and so how one is written.
+#[derive(Clone, Copy)]
+enum Use {
+    /// To say where something is.
+    Reach,
+    /// To say where a peer is, and which.
+    ReachPeer,
+    Listen,
 }
 
-/// Why a text is no multiaddr, and what may be meant: `of_name` writes hosts that are no IP address, and `end` follows.
-fn no_multiaddr(text: &str, examples: &str, of_name: fn(&str) -> String, end: &str) -> String {
-    let mut parts = text.split('/');
-    while let Some(part) = parts.next() {
-        let port = match part {
-            "tcp" | "udp" => parts.next().unwrap_or_default(),
-            _ => continue,
-        };
-        let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-        if is_number && port.parse::<u16>().is_err() {
-            return format!("not a multiaddr: {port} is no port, of which there are 0 to 65535");
+impl Use {
+    fn parse(self, text: &str) -> Result<Multiaddr, String> {
+        text.parse().map_err(|_| self.explain(text))
+    }
+
+    /// Why a text is no multiaddr, and what may be meant.
+    fn explain(self, text: &str) -> String {
+        let mut parts = text.split('/');
+        while let Some(part) = parts.next() {
+            let port = match part {
+                "tcp" | "udp" => parts.next().unwrap_or_default(),
+                _ => continue,
+            };
+            let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            if is_number && port.parse::<u16>().is_err() {
+                return format!(
+                    "not a multiaddr: {port} is no port, of which there are 0 to 65535"
+                );
+            }
+        }
+        match self.written_anew(text) {
+            Some(meant) => format!("not a multiaddr; write it as {meant}"),
+            None => format!("not a multiaddr; write for example {}", self.examples()),
         }
     }
-    match tcp_address(text, of_name) {
-        Some(meant) => format!("not a multiaddr; write it as {meant}{end}"),
-        None => format!("not a multiaddr; write for example {examples}"),
-    }
-}
 
-/// The multiaddr of a host and a port, as other programs write them.
-fn tcp_address(text: &str, of_name: fn(&str) -> String) -> Option<String> {
-    let (host, port) = text.rsplit_once(':')?;
-    let port: u16 = port.parse().ok()?;
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let host = match (bare, host.parse::<Ipv4Addr>()) {
-        (Some(bare), _) => format!("/ip6/{}", bare.parse::<Ipv6Addr>().ok()?),
-        (None, Ok(ip)) => format!("/ip4/{ip}"),
-        (None, Err(_)) if host.contains(['/', ':']) => return None,
-        (None, Err(_)) if host == "localhost" => "/ip4/127.0.0.1".to_owned(),
-        (None, Err(_)) => of_name(host),
-    };
-    Some(format!("{host}/tcp/{port}"))
+    fn examples(self) -> &'static str {
+        match self {
+            Self::Reach => "/ip4/0.0.0.0/tcp/4001 or /dns/example.com/tcp/4001",
+            Self::ReachPeer => "/ip4/192.0.2.7/tcp/4001/p2p/12D3…",
+            Self::Listen => "/ip4/0.0.0.0/tcp/4001 or /ip4/0.0.0.0/udp/4001/quic-v1",
+        }
+    }
+
+    /// The multiaddr of a host and a port, as other programs write them.
+    fn written_anew(self, text: &str) -> Option<String> {
+        let (host, port) = text.rsplit_once(':')?;
+        let port: u16 = port.parse().ok()?;
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let host = match (bare, host.parse::<Ipv4Addr>()) {
+            (Some(bare), _) => format!("/ip6/{}", bare.parse::<Ipv6Addr>().ok()?),
+            (None, Ok(ip)) => format!("/ip4/{ip}"),
+            (None, Err(_)) if host.contains(['/', ':']) => return None,
+            (None, Err(_)) if host == "localhost" => "/ip4/127.0.0.1".to_owned(),
+            (None, Err(_)) => match self {
+                // Names are nothing to listen on.
+                Self::Listen => "/ip4/0.0.0.0".to_owned(),
+                Self::Reach | Self::ReachPeer => format!("/dns/{host}"),
+            },
+        };
+        let peer = match self {
+            Self::ReachPeer => "/p2p/PEER",
+            Self::Reach | Self::Listen => "",
+        };
+        Some(format!("{host}/tcp/{port}{peer}"))
+    }
 }
 
 /// Whose address it is that says it, where that is somebody else than this node.
@@ -139,10 +163,7 @@ impl FromStr for PeerPlace {
 
 impl PeerAddress {
     fn anywhere(text: &str) -> Result<Self> {
-        const EXAMPLE: &str = "/ip4/192.0.2.7/tcp/4001/p2p/12D3…";
-        let address = text.parse::<Multiaddr>();
-        let address = address.map_err(|_| no_multiaddr(text, EXAMPLE, by_name, "/p2p/PEER"));
-        let mut address = address.map_err(Error::msg)?;
+        let mut address = Use::ReachPeer.parse(text).map_err(Error::msg)?;
         let Some(Protocol::P2p(peer)) = address.pop() else {
             bail!(
                 "it does not say which peer to expect; append /p2p/PEER, as the other node prints it after `listening`"
