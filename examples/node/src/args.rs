@@ -218,7 +218,7 @@ impl Args {
     }
 
     /// Takes from the file of `run` what has to be known before anything runs, where this line says nothing. If the file is
-    /// wrong, `run` is who says so.
+    /// wrong, `run` is who says so: it reads the file again, as what that warns of is lost until this has decided on a log.
     pub(crate) fn fill_in(&mut self) {
         let Command::Run(args) = &self.command else {
             return;
