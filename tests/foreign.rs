@@ -5,93 +5,14 @@ mod support;
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
-use libp2p::{
-    Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, noise, swarm::SwarmEvent, tcp,
-    yamux,
-};
+use libp2p::PeerId;
 use libp2p_http_proxy::{Body, Config, ExchangeError, OutboundFailure, Request, Response, h1};
 
-use self::support::{Node, Wire, name, within};
-
-const PROTOCOL: StreamProtocol = StreamProtocol::new("/x/http/app");
-
-/// A peer whose streams carry whatever a test writes.
-struct Foreign {
-    peer: PeerId,
-    address: Multiaddr,
-    control: libp2p_stream::Control,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Foreign {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Foreign {
-    async fn start(wire: Wire) -> Self {
-        let mut swarm: Swarm<libp2p_stream::Behaviour> = SwarmBuilder::with_new_identity()
-            .with_tokio()
-            .with_tcp(
-                tcp::Config::default().nodelay(true),
-                noise::Config::new,
-                yamux::Config::default,
-            )
-            .expect("noise takes any key")
-            .with_quic()
-            .with_behaviour(|_| libp2p_stream::Behaviour::new())
-            .expect("making a behaviour cannot fail")
-            .with_swarm_config(|config| {
-                config.with_idle_connection_timeout(Duration::from_secs(60))
-            })
-            .build();
-        let address = match wire {
-            Wire::Quic => "/ip4/127.0.0.1/udp/0/quic-v1",
-            _ => "/ip4/127.0.0.1/tcp/0",
-        };
-        swarm
-            .listen_on(address.parse().expect("is an address"))
-            .expect("loopback is there");
-        let address = loop {
-            if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
-                break address;
-            }
-        };
-        Self {
-            peer: *swarm.local_peer_id(),
-            address,
-            control: swarm.behaviour().new_control(),
-            task: tokio::spawn(async move { while let Some(_event) = swarm.next().await {} }),
-        }
-    }
-
-    /// Treats the first stream with `action`, after it has read the request head.
-    fn answer<F, Fut>(&mut self, action: F) -> tokio::task::JoinHandle<()>
-    where
-        F: FnOnce(Stream) -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send,
-    {
-        let mut streams = self.control.accept(PROTOCOL).expect("nobody else accepts");
-        tokio::spawn(async move {
-            let (_, mut stream) = streams.next().await.expect("a stream");
-            let mut head = Vec::new();
-            let mut byte = [0; 1];
-            while !head.ends_with(b"\r\n\r\n") {
-                stream.read_exact(&mut byte).await.expect("a request head");
-                head.extend_from_slice(&byte);
-            }
-            action(stream).await;
-        })
-    }
-}
+use self::support::{Node, Wire, foreign::Foreign, name, within};
 
 async fn client_of(foreign: &Foreign, wire: Wire) -> Node {
     let client = Node::start(wire, Config::default(), Duration::from_secs(60)).await;
-    let (peer, address) = (foreign.peer, foreign.address.clone());
-    client
-        .with(move |swarm| swarm.behaviour_mut().add_peer_address(peer, address))
-        .await;
+    foreign.is_known_to(&client).await;
     client
 }
 
@@ -141,9 +62,8 @@ async fn a_close_delimited_response_passes_a_gateway_that_ends_its_direction_bef
     let mut foreign = Foreign::start(Wire::Tcp).await;
     let config = Config::default().with_half_close(name("app").into());
     let near = Node::start(Wire::Tcp, config, Duration::from_secs(60)).await;
-    let (peer, address) = (foreign.peer, foreign.address.clone());
-    near.with(move |swarm| swarm.behaviour_mut().add_peer_address(peer, address))
-        .await;
+    foreign.is_known_to(&near).await;
+    let peer = foreign.peer;
     let answered = foreign.answer(async move |mut stream| {
         let end = stream.read(&mut [0; 1]).await;
         assert_eq!(end.expect("ends in order"), 0);
@@ -221,31 +141,6 @@ async fn a_response_that_breaks_the_rules_is_no_response() {
     }
 }
 
-/// A stream to a node, opened by a peer that does nothing for it by itself.
-async fn stream_to(server: &Node, foreign: &mut Foreign) -> Stream {
-    let (peer, address) = (foreign.peer, foreign.address.clone());
-    // The listener's own connection serves for streams in both directions.
-    server
-        .with(move |swarm| {
-            let opts = libp2p::swarm::dial_opts::DialOpts::peer_id(peer)
-                .addresses(vec![address])
-                .build();
-            swarm.dial(opts)
-        })
-        .await
-        .expect("dials");
-    within(async {
-        loop {
-            match foreign.control.open_stream(server.peer, PROTOCOL).await {
-                Ok(stream) => break stream,
-                // Not connected yet, and nothing tells when.
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-            }
-        }
-    })
-    .await
-}
-
 #[tokio::test]
 async fn what_the_node_answers_itself_to_head_has_no_body() {
     for method in ["GET", "HEAD"] {
@@ -253,7 +148,7 @@ async fn what_the_node_answers_itself_to_head_has_no_body() {
         let server = Node::start(Wire::Tcp, Config::default(), Duration::from_secs(60)).await;
         let mut requests = server.accept(&name("app")).await;
         tokio::spawn(async move { while let Some(_unanswered) = requests.next().await {} });
-        let mut stream = stream_to(&server, &mut foreign).await;
+        let mut stream = foreign.stream_to(&server).await;
         let request = format!("{method} / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         stream
             .write_all(request.as_bytes())
@@ -282,7 +177,7 @@ async fn requests_behind_each_other_are_answered_in_order_also_after_a_half_clos
                 inbound.responder.send(response).await.expect("is sent");
             }
         });
-        let mut stream = stream_to(&server, &mut foreign).await;
+        let mut stream = foreign.stream_to(&server).await;
         let both =
             b"GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: localhost\r\n\r\n";
         stream.write_all(both).await.expect("is taken");

@@ -329,19 +329,23 @@ async fn a_tunnel_carries_what_came_early_first() {
     );
 }
 
+/// The ends of an exchange that asks for `echo`, whose server switches to `protocol`.
+async fn switched_to(protocol: &str) -> (Path, TcpStream, TcpStream) {
+    let mut path = Path::new(Setup::default()).await;
+    let text = "GET {}/ HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: echo\n\n";
+    let client = path.request(text).await;
+    let mut server = path.accepted().await;
+    read_head(&mut server).await;
+    let text =
+        format!("HTTP/1.1 101 Switching Protocols\nConnection: Upgrade\nUpgrade: {protocol}\n\n");
+    write(&mut server, &text).await;
+    (path, client, server)
+}
+
 #[tokio::test]
 async fn the_end_of_a_tunnel_takes_nothing_from_a_client_that_reads_slowly() {
     const SIZE: usize = 4 << 20;
-    let mut path = Path::new(Setup::default()).await;
-    let text = "GET {}/ HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: echo\n\n";
-    let mut client = path.request(text).await;
-    let mut server = path.accepted().await;
-    read_head(&mut server).await;
-    write(
-        &mut server,
-        "HTTP/1.1 101 Switching Protocols\nConnection: Upgrade\nUpgrade: echo\n\n",
-    )
-    .await;
+    let (_path, mut client, mut server) = switched_to("echo").await;
     read_head(&mut client).await;
     client.shutdown().await.expect("half-closes");
     assert_eq!(read_to_end(&mut server).await.expect("an orderly end"), "");
@@ -364,16 +368,7 @@ async fn the_end_of_a_tunnel_takes_nothing_from_a_client_that_reads_slowly() {
 
 #[tokio::test]
 async fn a_switch_that_was_not_offered_is_refused() {
-    let mut path = Path::new(Setup::default()).await;
-    let text = "GET {}/ HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: echo\n\n";
-    let mut client = path.request(text).await;
-    let mut server = path.accepted().await;
-    read_head(&mut server).await;
-    write(
-        &mut server,
-        "HTTP/1.1 101 Switching Protocols\nConnection: Upgrade\nUpgrade: other\n\n",
-    )
-    .await;
+    let (_path, mut client, _server) = switched_to("other").await;
     let head = read_head(&mut client).await;
     assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
 }

@@ -5,15 +5,13 @@ mod support;
 use std::time::{Duration, Instant};
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
-use libp2p::{
-    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, multiaddr::Protocol, noise,
-    swarm::SwarmEvent, tcp, yamux,
-};
 use libp2p_http_proxy::{Config, ExchangeError, OutboundFailure, Request, Wait};
 
-use self::support::{Node, Wire, name, within};
-
-const PROTOCOL: StreamProtocol = StreamProtocol::new("/x/http/app");
+use self::support::{
+    Node, Wire,
+    foreign::{Foreign, PROTOCOL},
+    name, within,
+};
 
 /// The time for a head in these tests.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -60,68 +58,12 @@ async fn refused(stream: impl AsyncRead + AsyncWrite) -> String {
     answer
 }
 
-/// A peer that speaks no HTTP but what a test says.
-struct Raw {
-    peer: PeerId,
-    address: Multiaddr,
-    control: libp2p_stream::Control,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Raw {
-    /// A peer that is connected to `other`, if there is one.
-    async fn start(other: Option<&Node>) -> Self {
-        let mut swarm: Swarm<libp2p_stream::Behaviour> = SwarmBuilder::with_new_identity()
-            .with_tokio()
-            .with_tcp(
-                tcp::Config::default().nodelay(true),
-                noise::Config::new,
-                yamux::Config::default,
-            )
-            .expect("noise takes any key")
-            .with_behaviour(|_| libp2p_stream::Behaviour::new())
-            .expect("making a behaviour cannot fail")
-            .with_swarm_config(|config| {
-                config.with_idle_connection_timeout(Duration::from_secs(60))
-            })
-            .build();
-        let any = "/ip4/127.0.0.1/tcp/0".parse().expect("is an address");
-        swarm.listen_on(any).expect("loopback is there");
-        let address = loop {
-            if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
-                break address;
-            }
-        };
-        if let Some(other) = other {
-            let address = other.address.clone().with(Protocol::P2p(other.peer));
-            swarm.dial(address).expect("dials");
-            while !swarm.is_connected(&other.peer) {
-                swarm.next().await;
-            }
-        }
-        Self {
-            peer: *swarm.local_peer_id(),
-            address,
-            control: swarm.behaviour().new_control(),
-            task: tokio::spawn(async move { while swarm.next().await.is_some() {} }),
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_request_of_a_peer() {
     let server = Node::start(Wire::Tcp, config(), Duration::from_secs(60)).await;
     let _requests = server.accept(&name("app")).await;
-    let mut raw = within(Raw::start(Some(&server))).await;
-    let stream = within(raw.control.open_stream(server.peer, PROTOCOL))
-        .await
-        .expect("a stream");
+    let mut foreign = Foreign::start(Wire::Tcp).await;
+    let stream = foreign.stream_to(&server).await;
     let answer = refused(stream).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
@@ -129,20 +71,20 @@ async fn a_request_of_a_peer() {
 
 #[tokio::test]
 async fn a_response_of_a_peer() {
-    let mut raw = Raw::start(None).await;
-    let mut streams = raw.control.accept(PROTOCOL).expect("nobody else accepts");
+    let mut foreign = Foreign::start(Wire::Tcp).await;
+    let mut streams = foreign
+        .control
+        .accept(PROTOCOL)
+        .expect("nobody else accepts");
     tokio::spawn(async move {
         while let Some((_, mut stream)) = streams.next().await {
             tokio::spawn(async move { drip(&mut stream, "HTTP/1.1 200 OK\r\nX: ").await });
         }
     });
     let client = Node::start(Wire::Tcp, config(), Duration::from_secs(60)).await;
-    let (peer, address) = (raw.peer, raw.address.clone());
-    client
-        .with(move |swarm| swarm.behaviour_mut().add_peer_address(peer, address))
-        .await;
+    foreign.is_known_to(&client).await;
     let request = Request::new("POST", "/", "test", ()).expect("is a request");
-    let result = within(client.client.send(raw.peer, name("app"), request)).await;
+    let result = within(client.client.send(foreign.peer, name("app"), request)).await;
     let Err(OutboundFailure::Exchange(ExchangeError::Timeout { wait, limit })) = result else {
         panic!("{result:?}")
     };

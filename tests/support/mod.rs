@@ -6,6 +6,7 @@
     reason = "every test file uses its own part"
 )]
 
+pub mod foreign;
 #[cfg(feature = "tokio")]
 pub mod path;
 
