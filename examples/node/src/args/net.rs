@@ -114,7 +114,7 @@ struct RelayArgs {
     #[arg(
         long,
         value_name = "COUNT",
-        default_value_t = 128,
+        default_value_t = RelayLimits::DEFAULT.reservations,
         requires = "relay_server"
     )]
     relay_reservations: usize,
@@ -125,7 +125,7 @@ struct RelayArgs {
     #[arg(
         long,
         value_name = "COUNT",
-        default_value_t = 16,
+        default_value_t = RelayLimits::DEFAULT.circuits,
         requires = "relay_server"
     )]
     relay_circuits: usize,
@@ -136,7 +136,7 @@ struct RelayArgs {
     #[arg(
         long,
         value_name = "BYTES",
-        default_value_t = 128 * 1024,
+        default_value_t = RelayLimits::DEFAULT.bytes,
         requires = "relay_server"
     )]
     relay_bytes: u64,
@@ -147,7 +147,7 @@ struct RelayArgs {
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value_t = 120,
+        default_value_t = RelayLimits::DEFAULT_SECONDS,
         value_parser = clap::value_parser!(u32).range(1..=RelayLimits::MOST_SECONDS.into()),
         requires = "relay_server"
     )]

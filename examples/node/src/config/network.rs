@@ -1,6 +1,6 @@
 //! How does the node find and reach peers? The file's table `[network]`.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use libp2p::{StreamProtocol, kad};
 use serde::Deserialize;
@@ -99,15 +99,18 @@ impl Network {
 }
 
 impl RelayServer {
-    /// The defaults are those of the command line.
     fn limits(self) -> RelayLimits {
+        let RelayLimits {
+            reservations,
+            circuits,
+            bytes,
+            duration,
+        } = RelayLimits::DEFAULT;
         RelayLimits {
-            reservations: self.reservations.map_or(128, |Count(count)| count),
-            circuits: self.circuits.map_or(16, |Count(count)| count),
-            bytes: self.bytes.map_or(128 * 1024, |SizeOrNone(bytes)| bytes),
-            duration: self
-                .duration
-                .map_or(Duration::from_secs(120), |Seconds(time)| time),
+            reservations: self.reservations.map_or(reservations, |Count(count)| count),
+            circuits: self.circuits.map_or(circuits, |Count(count)| count),
+            bytes: self.bytes.map_or(bytes, |SizeOrNone(bytes)| bytes),
+            duration: self.duration.map_or(duration, |Seconds(time)| time),
         }
     }
 }

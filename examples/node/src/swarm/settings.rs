@@ -53,6 +53,16 @@ pub(crate) struct RelayLimits {
 }
 
 impl RelayLimits {
+    /// What a relay gives that was told nothing else.
+    pub(crate) const DEFAULT: Self = Self {
+        reservations: 128,
+        circuits: 16,
+        bytes: 128 * 1024,
+        duration: Duration::from_secs(Self::DEFAULT_SECONDS as u64),
+    };
+
+    pub(crate) const DEFAULT_SECONDS: u32 = 120;
+
     /// A day. A relay tells peers the duration in 32 bits, and breaks down where that is not enough.
     pub(crate) const MOST_SECONDS: u32 = 86_400;
 }
