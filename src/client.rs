@@ -12,7 +12,7 @@ use crate::{
     event::OutboundFailure,
     h1::RequestHead,
     message::{Request, Response, Switch},
-    outbound::{Acquired, Lent},
+    outbound::{Acquired, Lent, Reuse},
     outgoing::{Answered, Failed, Outgoing},
     payload::Payload,
     service::Protocol,
@@ -139,7 +139,7 @@ impl Client {
         let half_close = self.shared.config.half_close(protocol);
         let outgoing = Arc::new(outgoing);
         let spare = payload.try_clone();
-        let lent = self.acquire(&to, protocol, false).await?;
+        let lent = self.acquire(&to, protocol, Reuse::Allowed).await?;
         let reused = lent.reused;
         connected(reused);
         let failed = match driver.send(&outgoing, lent, payload, half_close).await {
@@ -150,7 +150,7 @@ impl Client {
             Some(payload) if reused && failed.may_retry => {
                 let peer = to.peer();
                 tracing::debug!(%peer, %protocol, error = &failed.error as &dyn Error, "sending again");
-                let lent = self.acquire(&to, protocol, true).await?;
+                let lent = self.acquire(&to, protocol, Reuse::Refused).await?;
                 connected(false);
                 let sent = driver.send(&outgoing, lent, payload, half_close).await;
                 sent.map_err(|failed| OutboundFailure::of(failed.error, protocol))
@@ -160,28 +160,27 @@ impl Client {
     }
 
     /// A stream to the service: idle, or the next that becomes available within
-    /// [`Config::dial_timeout`](crate::Config::dial_timeout). `fresh` asks for one that is not known to be idle, after
-    /// such a one turned out to be dead.
+    /// [`Config::dial_timeout`](crate::Config::dial_timeout).
     pub(crate) async fn acquire(
         &self,
         to: &Destination,
         protocol: &Protocol,
-        fresh: bool,
+        reuse: Reuse,
     ) -> Result<Lent, OutboundFailure> {
         let acquired = if to.addresses().is_empty() {
-            match self.shared.outbound.acquire(to.peer(), protocol, fresh)? {
+            match self.shared.outbound.acquire(to.peer(), protocol, reuse)? {
                 // Here and not by the function, as each layer of futures copies what comes through it.
                 Acquired::Now(lent) => return Ok(lent),
                 later => later.granted().await,
             }
         } else {
             // On the heap, as few requests come with addresses and all would have to be as large as those.
-            Box::pin(self.acquire_at(to, protocol, fresh)).await
+            Box::pin(self.acquire_at(to, protocol, reuse)).await
         };
         match acquired {
             // The stream that was dead has ended with its connection, before the swarm said so.
-            Err(OutboundFailure::ConnectionClosed) if fresh => {
-                Box::pin(self.acquire_at(to, protocol, fresh)).await
+            Err(OutboundFailure::ConnectionClosed) if reuse == Reuse::Refused => {
+                Box::pin(self.acquire_at(to, protocol, reuse)).await
             }
             acquired => acquired,
         }
@@ -193,15 +192,15 @@ impl Client {
         &self,
         to: &Destination,
         protocol: &Protocol,
-        fresh: bool,
+        reuse: Reuse,
     ) -> Result<Lent, OutboundFailure> {
         let outbound = &self.shared.outbound;
         let attempted = outbound.dial_at(to)?;
-        let known = outbound.acquire(to.peer(), protocol, fresh)?;
+        let known = outbound.acquire(to.peer(), protocol, reuse)?;
         match (known.granted().await, attempted) {
             (Err(known), Some(attempted)) if known.is_of_dial() => match attempted.await {
                 Ok(()) => {
-                    let acquired = outbound.acquire(to.peer(), protocol, fresh)?;
+                    let acquired = outbound.acquire(to.peer(), protocol, reuse)?;
                     acquired.granted().await
                 }
                 Err(error) => Err(error.and(known)),

@@ -30,6 +30,14 @@ pub(crate) use self::{
 };
 use self::{dials::Dials, lanes::Forgotten, streams::Streams};
 
+/// Whether an idle stream will do for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    Allowed,
+    /// One of them has turned out to be dead, and the others may be, too.
+    Refused,
+}
+
 /// What a waiting request gets in the end.
 pub(crate) type Granted = Result<Lent, OutboundFailure>;
 
@@ -84,18 +92,18 @@ impl Outbound {
         })
     }
 
-    /// Asks for a stream to `peer`: an idle one, or the next that becomes free or is opened, in turn. `fresh` passes
-    /// over the idle ones and drops them, after one of them turned out to be dead.
+    /// Asks for a stream to `peer`: an idle one, or the next that becomes free or is opened, in turn. Where none may be
+    /// reused, the idle ones are dropped.
     pub(crate) fn acquire(
         self: &Arc<Self>,
         peer: PeerId,
         protocol: &Protocol,
-        fresh: bool,
+        reuse: Reuse,
     ) -> Result<Acquired, OutboundFailure> {
         loop {
             let streams = self.streams_to(peer)?;
             // Where the streams were forgotten just now, there are others the next time.
-            if let Ok(acquired) = streams.acquire(protocol, fresh) {
+            if let Ok(acquired) = streams.acquire(protocol, reuse) {
                 if acquired.is_err() {
                     self.forget_if_unused(&streams);
                 }

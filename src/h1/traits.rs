@@ -136,7 +136,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// RFC 9110, section 10.1.4. A weight makes no difference to `trailers`.
+    /// RFC 9110, section 10.1.4. Unlike a coding, `trailers` has no weight.
     fn on_te(&mut self, value: &[u8]) {
         self.traits.te_trailers |= tokens(value).any(|coding| is(coding, b"trailers"));
     }

@@ -16,7 +16,7 @@ use crate::{
     hop::Hop,
     link::Link,
     outbound::{
-        Acquired, Outbound,
+        Acquired, Outbound, Reuse,
         lanes::{Forgotten, Next, Peer},
         seat::Lent,
         waiting::{Reply, refuse},
@@ -85,11 +85,11 @@ impl Streams {
     pub(super) fn acquire(
         self: &Arc<Self>,
         protocol: &Protocol,
-        fresh: bool,
+        reuse: Reuse,
     ) -> Result<Result<Acquired, OutboundFailure>, Forgotten> {
         let mut state = self.lock();
         let peer = state.peer.in_use()?;
-        if fresh {
+        if reuse == Reuse::Refused {
             peer.drop_idle(protocol);
         }
         if let Some((link, hop)) = peer.take_idle(protocol, &self.config) {
@@ -368,7 +368,8 @@ mod tests {
         }
 
         fn acquire(&self) -> Acquired {
-            let acquired = self.outbound.acquire(self.link.peer, &self.protocol, false);
+            let (peer, protocol) = (self.link.peer, &self.protocol);
+            let acquired = self.outbound.acquire(peer, protocol, Reuse::Allowed);
             acquired.expect("there is room")
         }
 
@@ -464,7 +465,7 @@ mod tests {
         let mut waiting: Vec<_> = (0..most).map(|_| stand.wait()).collect();
         let acquire = || {
             let (peer, protocol) = (stand.link.peer, &stand.protocol);
-            stand.outbound.acquire(peer, protocol, false)
+            stand.outbound.acquire(peer, protocol, Reuse::Allowed)
         };
         assert!(matches!(acquire(), Err(OutboundFailure::TooManyWaiting)));
         waiting.truncate(most / 2);

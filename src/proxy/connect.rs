@@ -8,6 +8,7 @@ use crate::{
     h1::Client,
     hop::Hop,
     lease::Seat,
+    outbound::Reuse,
 };
 
 /// A hop to the server, for one exchange.
@@ -23,10 +24,10 @@ pub(crate) trait Connect: Sync {
     /// The place of such a hop.
     type Seat: Seat<Client>;
 
-    /// A hop to the server. `fresh` asks for a new one, after a reused one turned out to be dead.
+    /// A hop to the server.
     fn connect(
         &self,
-        fresh: bool,
+        reuse: Reuse,
     ) -> impl Future<Output = Result<Upstream<Self::Seat>, Failure>> + Send;
 
     /// What it means that the server ended the hop before it answered.

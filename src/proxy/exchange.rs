@@ -20,6 +20,7 @@ use crate::{
     h1::{Fields, Framing, RequestHead, ResponseHead, Server},
     hop::Hop,
     lease::Seat,
+    outbound::Reuse,
     proxy::{
         cause::by_relay,
         connect::{Connect, Upstream},
@@ -160,7 +161,7 @@ async fn exchange<C: Connect>(
     record: &mut Record,
 ) -> Result<Done<C::Seat>, Ended> {
     let mut trip = RoundTrip::new(connect.half_close());
-    let mut upstream = connected(client, connect, false).await?;
+    let mut upstream = connected(client, connect, Reuse::Allowed).await?;
     begin(&mut upstream, passage, connect, record)?;
     let (head, mut upstream) =
         await_answer(client, passage, connect, upstream, &mut trip, record).await?;

@@ -8,7 +8,7 @@ use crate::{
     error::{ExchangeError, describe},
     event::OutboundFailure,
     failure::Failure,
-    outbound::OutboundSeat,
+    outbound::{OutboundSeat, Reuse},
     proxy::connect::{Connect, Upstream},
     service::Protocol,
 };
@@ -26,8 +26,8 @@ pub(super) struct ToPeer {
 impl Connect for ToPeer {
     type Seat = OutboundSeat;
 
-    async fn connect(&self, fresh: bool) -> Result<Upstream<OutboundSeat>, Failure> {
-        match self.client.acquire(&self.to, &self.protocol, fresh).await {
+    async fn connect(&self, reuse: Reuse) -> Result<Upstream<OutboundSeat>, Failure> {
+        match self.client.acquire(&self.to, &self.protocol, reuse).await {
             Ok(lent) => Ok(Upstream {
                 hop: lent.hop,
                 seat: lent.seat,

@@ -14,6 +14,7 @@ use crate::{
     h1::Client,
     hop::Hop,
     lease::Seat,
+    outbound::Reuse,
     proxy::{
         connect::{Connect, Upstream},
         connector::Way,
@@ -102,9 +103,12 @@ pub(crate) struct ToServer(pub(crate) Arc<Connections>);
 impl Connect for ToServer {
     type Seat = ServerSeat;
 
-    async fn connect(&self, fresh: bool) -> Result<Upstream<ServerSeat>, Failure> {
+    async fn connect(&self, reuse: Reuse) -> Result<Upstream<ServerSeat>, Failure> {
         let Self(connections) = self;
-        let kept = if fresh { None } else { connections.take_idle() };
+        let kept = match reuse {
+            Reuse::Allowed => connections.take_idle(),
+            Reuse::Refused => None,
+        };
         let reused = kept.is_some();
         let mut hop = match kept {
             Some(hop) => hop,

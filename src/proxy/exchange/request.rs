@@ -12,6 +12,7 @@ use crate::{
     failure::Failure,
     h1::{Client, ResponseHead, Sending, Server},
     hop::Hop,
+    outbound::Reuse,
     outgoing::may_retry,
     proxy::{
         cause::{by_relay, check_request, response_failure},
@@ -25,9 +26,9 @@ use crate::{
 pub(super) async fn connected<C: Connect>(
     client: &mut Hop<Server>,
     connect: &C,
-    fresh: bool,
+    reuse: Reuse,
 ) -> Result<Upstream<C::Seat>, Ended> {
-    let mut connecting = pin!(connect.connect(fresh));
+    let mut connecting = pin!(connect.connect(reuse));
     poll_fn(|cx| {
         if let Poll::Ready(upstream) = connecting.as_mut().poll(cx) {
             return Poll::Ready(upstream.map_err(Ended::from));
@@ -80,7 +81,7 @@ pub(super) async fn await_answer<C: Connect>(
                 *trip = RoundTrip::new(connect.half_close());
                 // Before another one is waited for, which may need its place.
                 drop(upstream);
-                upstream = connected(client, connect, true).await?;
+                upstream = connected(client, connect, Reuse::Refused).await?;
                 upstream.reused = false;
                 begin(&mut upstream, passage, connect, record)?;
             }
