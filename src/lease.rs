@@ -99,9 +99,11 @@ impl<R: Role, S: Seat<R>> Lease<R, S> {
             return;
         }
         let halves = (parts.reader.take(), parts.writer.take(), parts.seat.take());
+        let interim = mem::take(&mut parts.interim.unsent);
         // The seat has locks of its own.
         drop(parts);
-        if let (Some(reader), Some(writer), Some(seat)) = halves {
+        if let (Some(reader), Some(mut writer), Some(seat)) = halves {
+            writer.go_on_with(interim);
             seat.returned(Hop { reader, writer });
         }
     }
@@ -276,5 +278,31 @@ mod tests {
         assert!(lease.poll_settle(&cx, &hop.writer).is_ready());
         assert_eq!(stream.manner().taken, [&hints[..], CONTINUE].concat());
         assert!(!lease.begin_final());
+    }
+
+    /// Keeps the stream for the test.
+    struct Kept(std::sync::mpsc::Sender<Hop<Server>>);
+
+    impl Seat<Server> for Kept {
+        fn returned(self, hop: Hop<Server>) {
+            self.0.send(hop).expect("the test goes on");
+        }
+    }
+
+    #[test]
+    fn an_interim_response_that_was_begun_is_finished_by_whoever_has_the_stream_next() {
+        let (stream, _, hop) = asked(20);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let lease = Lease::new(Kept(sender), false);
+        let hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
+        lease.add_interim(hints);
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(lease.poll_settle(cx, &hop.writer).is_pending());
+        lease.return_reader(hop.reader);
+        lease.return_writer(hop.writer);
+        let mut hop = receiver.recv().expect("is back");
+        stream.manner().room = usize::MAX;
+        assert!(hop.writer.poll_flush(cx).is_ready());
+        assert_eq!(stream.manner().taken, hints);
     }
 }

@@ -64,6 +64,14 @@ impl<R: Role> Writer<R> {
         Ok(write(&mut self.encoder, &mut self.buffer)?)
     }
 
+    /// Sends first what was left of an interim response by whoever began to send it. Before anything else is encoded.
+    pub(crate) fn go_on_with(&mut self, interim: BytesMut) {
+        if !interim.is_empty() {
+            debug_assert!(self.buffer.is_empty());
+            self.buffer = interim;
+        }
+    }
+
     /// Whether all that was encoded has left, and what it is a part of otherwise.
     pub(crate) fn check_sent(&self) -> Result<(), CloseReason> {
         if self.buffer.is_empty() {
