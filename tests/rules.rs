@@ -267,7 +267,8 @@ async fn tunnels_can_be_refused_or_have_an_end() {
         "HTTP/1.1 101 Switching Protocols\nConnection: upgrade\nUpgrade: websocket\n\nhello";
     write(&mut server, switch).await;
     read_until(&mut client, "hello").await;
-    let _reset_or_closed = read_to_end(&mut client).await;
+    let end = read_to_end(&mut client).await;
+    assert!(end.is_err(), "a tunnel that is cut has not ended");
     let _reset_or_closed = read_to_end(&mut server).await;
     assert!(began.elapsed() >= limit, "{:?}", began.elapsed());
 }
