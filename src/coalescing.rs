@@ -192,9 +192,7 @@ impl<C: AsyncRead + Unpin> Coalesced<C> {
         }
         read
     }
-}
 
-impl<C: AsyncRead + Unpin> Coalesced<C> {
     /// Waits until the other side has closed the connection, too, or for long enough. What it still sends is for nobody.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 4096];

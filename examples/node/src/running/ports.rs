@@ -211,9 +211,7 @@ impl Around<'_> {
             stop,
         }
     }
-}
 
-impl Around<'_> {
     /// What the services of local programs need, whose last exchanges are waited for.
     fn site(&mut self, allowed: Allowed, stop: &CancellationToken) -> Site {
         let running = TaskTracker::new();

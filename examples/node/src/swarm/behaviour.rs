@@ -100,9 +100,7 @@ impl Behaviour {
             upnp: settings.upnp.then(upnp::tokio::Behaviour::default).into(),
         })
     }
-}
 
-impl Behaviour {
     /// Whether peers of the local network make themselves known.
     pub(super) fn listens_for_announcements(&self) -> bool {
         self.mdns.is_enabled()
