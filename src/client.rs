@@ -63,10 +63,8 @@ impl Client {
         request: Request<impl Into<Payload>>,
         connected: impl FnMut(bool),
     ) -> Result<Response<Body>, OutboundFailure> {
-        let outgoing = Outgoing::new(request.head, None);
-        let payload = request.body.into();
-        let driver = Driver::Caller;
-        let answered = self.exchange(to, &service, outgoing, payload, (driver, connected));
+        let driver = Driver::Caller(Outgoing::new(request.head, None));
+        let answered = self.exchange(to, &service, driver, request.body.into(), connected);
         Ok(answered.await?.into_response())
     }
 
@@ -79,9 +77,8 @@ impl Client {
         head: RequestHead,
         payload: Payload,
     ) -> Result<Response<Body>, OutboundFailure> {
-        let outgoing = Outgoing::new(head, None);
-        let moved = (Driver::Connection, |_| {});
-        let answered = self.exchange(to, &protocol, outgoing, payload, moved);
+        let driver = Driver::Connection(Arc::new(Outgoing::new(head, None)));
+        let answered = self.exchange(to, &protocol, driver, payload, |_| {});
         Ok(answered.await?.into_response())
     }
 
@@ -111,10 +108,8 @@ impl Client {
         protocol: &str,
         connected: impl FnMut(bool),
     ) -> Result<Switch<Body>, OutboundFailure> {
-        let outgoing = Outgoing::new(head, Some(protocol.to_owned()));
-        let payload = Payload::empty();
-        let driver = Driver::Caller;
-        let answered = self.exchange(to, &service, outgoing, payload, (driver, connected));
+        let driver = Driver::Caller(Outgoing::new(head, Some(protocol.to_owned())));
+        let answered = self.exchange(to, &service, driver, Payload::empty(), connected);
         Ok(answered.await?.into_switch())
     }
 
@@ -132,17 +127,16 @@ impl Client {
         &self,
         to: Destination,
         protocol: &Protocol,
-        outgoing: Outgoing,
+        driver: Driver,
         payload: Payload,
-        (driver, mut connected): (Driver, impl FnMut(bool)),
+        mut connected: impl FnMut(bool),
     ) -> Result<Answered, OutboundFailure> {
         let half_close = self.shared.config.half_close(protocol);
-        let outgoing = Arc::new(outgoing);
         let spare = payload.try_clone();
         let lent = self.acquire(&to, protocol, Reuse::Allowed).await?;
         let reused = lent.reused;
         connected(reused);
-        let failed = match driver.send(&outgoing, lent, payload, half_close).await {
+        let failed = match driver.send(lent, payload, half_close).await {
             Ok(answered) => return Ok(answered),
             Err(failed) => failed,
         };
@@ -152,7 +146,7 @@ impl Client {
                 tracing::debug!(%peer, %protocol, error = &failed.error as &dyn Error, "sending again");
                 let lent = self.acquire(&to, protocol, Reuse::Refused).await?;
                 connected(false);
-                let sent = driver.send(&outgoing, lent, payload, half_close).await;
+                let sent = driver.send(lent, payload, half_close).await;
                 sent.map_err(|failed| OutboundFailure::of(failed.error, protocol))
             }
             _ => Err(OutboundFailure::of(failed.error, protocol)),
@@ -230,26 +224,24 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Who moves the bytes of a request.
-#[derive(Clone, Copy)]
+/// A request, and who moves its bytes.
 enum Driver {
     /// The task that makes the request.
-    Caller,
+    Caller(Outgoing),
     /// The task of the connection.
-    Connection,
+    Connection(Arc<Outgoing>),
 }
 
 impl Driver {
     async fn send(
-        self,
-        outgoing: &Arc<Outgoing>,
+        &self,
         lent: Lent,
         payload: Payload,
         half_close: bool,
     ) -> Result<Answered, Failed> {
         match self {
-            Self::Caller => outgoing.send(lent, payload, half_close).await,
-            Self::Connection => {
+            Self::Caller(outgoing) => outgoing.send(lent, payload, half_close).await,
+            Self::Connection(outgoing) => {
                 let outgoing = Arc::clone(outgoing);
                 let link = Arc::clone(lent.seat.link());
                 let (reply, answer) = oneshot::channel();
