@@ -9,7 +9,7 @@ use libp2p_swarm::{
     dial_opts::{DialOpts, PeerCondition},
 };
 
-use crate::event::OutboundFailure;
+use crate::{error::describe, event::OutboundFailure};
 
 /// The lookups of a behaviour, one for a peer at a time. Each peer has requests that wait or have waited for it.
 #[derive(Default)]
@@ -179,6 +179,8 @@ fn one_line(error: &DialError) -> String {
             });
             attempts.collect::<Vec<_>>().join("; ")
         }
+        // The swarm's own text does not say who refused it, and why.
+        DialError::Denied { cause } => describe(cause),
         other => other.to_string(),
     }
 }

@@ -163,6 +163,8 @@ impl Outbound {
     /// A dial of the swarm has led to a connection, whose handler exists.
     pub(crate) fn dialled(&self, peer: PeerId, connection: ConnectionId) {
         self.dials().connected(peer, connection);
+        // Its handler may have gone since.
+        self.dial_failed(peer, || OutboundFailure::ConnectionClosed);
     }
 
     /// A dial of the swarm has failed; whether it was one for [`dial_at`](Self::dial_at), which concerns nobody else.
@@ -215,7 +217,7 @@ impl Outbound {
     /// The peer could not be dialled.
     pub(crate) fn dial_failed(&self, peer: PeerId, error: impl Fn() -> OutboundFailure) {
         if let Some(streams) = self.find(peer) {
-            streams.dial_failed(error);
+            streams.dial_ended(error);
             self.forget_if_unused(&streams);
         }
     }

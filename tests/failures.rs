@@ -2,15 +2,25 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, future::join_all};
+use futures::{
+    AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt,
+    future::{join_all, select},
+};
+use libp2p::{
+    Swarm,
+    connection_limits::{self, ConnectionLimits},
+    swarm::{NetworkBehaviour, SwarmEvent},
+};
 use libp2p_http_proxy::{
     Body, Config, Event, ExchangeError, HttpProxyBehaviour, InboundFailure, OutboundFailure,
     Payload, Request, Requests, Responder, Response, Upgraded, Wait,
     h1::{self, Length, Limits, ResponseHead},
 };
 use libp2p_identity::PeerId;
+use libp2p_swarm_test::SwarmExt as _;
+use tokio::net::TcpListener;
 
 use self::support::{Node, Wire, name, within};
 
@@ -60,6 +70,65 @@ async fn a_peer_that_is_not_there() {
     };
     assert!(reason.contains("127.0.0.1"), "names the address: {reason}");
     assert!(!reason.contains('\n'), "one line: {reason}");
+}
+
+/// A node that lets no connection of others in, and makes none.
+#[derive(NetworkBehaviour)]
+struct Closed {
+    http: HttpProxyBehaviour,
+    limits: connection_limits::Behaviour,
+}
+
+fn closed() -> Swarm<Closed> {
+    let none = ConnectionLimits::default()
+        .with_max_established_incoming(Some(0))
+        .with_max_established_outgoing(Some(0));
+    Swarm::new_ephemeral_tokio(|key| Closed {
+        http: HttpProxyBehaviour::new(key.public().to_peer_id(), Config::default()),
+        limits: connection_limits::Behaviour::new(none),
+    })
+}
+
+#[tokio::test]
+async fn a_dial_that_another_behaviour_refuses() {
+    let mut client = closed();
+    let server = Node::memory(Config::default()).await;
+    let (peer, address) = (server.peer, server.address.clone());
+    client.behaviour_mut().http.add_peer_address(peer, address);
+    let requests = client.behaviour().http.client();
+    tokio::spawn(client.loop_on_next());
+    let error = within(requests.send(peer, name("app"), get("/"))).await;
+    let Err(OutboundFailure::DialFailure { reason }) = error else {
+        panic!("unexpected {error:?}");
+    };
+    assert!(reason.contains("limit"), "says why: {reason}");
+}
+
+#[tokio::test]
+async fn a_connection_that_another_behaviour_refuses_takes_no_requests_with_it() {
+    let mut client = closed();
+    let (address, _) = client.listen().await;
+    let server = Node::memory(Config::default()).await;
+    // Takes connections, and says nothing.
+    let hole = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let port = hole.local_addr().expect("is bound").port();
+    let silent = format!("/ip4/127.0.0.1/tcp/{port}");
+    let silent = silent.parse().expect("is an address");
+    let http = &mut client.behaviour_mut().http;
+    http.add_peer_address(server.peer, silent);
+    let requests = http.client();
+    let mut sent = pin!(requests.send(server.peer, name("app"), get("/")));
+    let refused = async {
+        while !matches!(client.next_swarm_event().await, SwarmEvent::Dialing { .. }) {}
+        let dialled = server.with(move |swarm| swarm.dial(address)).await;
+        dialled.expect("is an address");
+        while !matches!(
+            client.next_swarm_event().await,
+            SwarmEvent::IncomingConnectionError { .. }
+        ) {}
+    };
+    within(select(sent.as_mut(), pin!(refused))).await;
+    assert!(sent.now_or_never().is_none(), "the own dial goes on");
 }
 
 #[tokio::test]

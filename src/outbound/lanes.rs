@@ -206,8 +206,8 @@ impl Peer {
         taken.into_iter().map(|waiter| waiter.reply).collect()
     }
 
+    /// Adds a connection, which another behaviour may still refuse: that ends no dial.
     pub(super) fn add_link(&mut self, link: Arc<Link>) {
-        self.dialing = false;
         self.links.push(link);
         // Direct connections first; among equals the older one, whose streams are warm.
         self.links.sort_by_key(|link| link.relayed);

@@ -132,6 +132,11 @@ impl Streams {
             state.peer.open_wanted(&self.config);
             return;
         }
+        // The connection was never established, as another behaviour has refused it: the dial decides, which goes on unless
+        // it was that connection's own.
+        if state.peer.is_dialling() {
+            return;
+        }
         let failed = state.peer.take_waiting();
         drop(state);
         for reply in failed {
@@ -147,7 +152,8 @@ impl Streams {
         self.lock().peer.is_dialling()
     }
 
-    pub(super) fn dial_failed(&self, error: impl Fn() -> OutboundFailure) {
+    /// A dial has failed, or there was a connection. `error` is for those who wait, if there is none.
+    pub(super) fn dial_ended(&self, error: impl Fn() -> OutboundFailure) {
         let mut state = self.lock();
         state.peer.end_dial();
         if state.peer.is_connected() {
@@ -485,6 +491,35 @@ mod tests {
         stand.outbound.connected(&stand.link);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(!stand.outbound.sweep(&stand.link, &mut cx));
+    }
+
+    #[test]
+    fn a_connection_that_is_refused_takes_no_requests_with_it() {
+        let stand = Stand::new(SHORT);
+        let (peer, mut awaited) = (stand.link.peer, stand.wait());
+        stand.outbound.connected(&stand.link);
+        stand.outbound.disconnected(&stand.link);
+        assert!((&mut awaited).now_or_never().is_none(), "the dial goes on");
+        stand
+            .outbound
+            .dial_failed(peer, || OutboundFailure::NoAddresses);
+        let failed = awaited.now_or_never();
+        assert!(matches!(failed, Some(Err(OutboundFailure::NoAddresses))));
+        assert!(stand.outbound.find(peer).is_none());
+    }
+
+    #[test]
+    fn a_connection_that_ends_as_it_is_established_fails_the_requests_at_once() {
+        let stand = Stand::new(SHORT);
+        let (peer, awaited) = (stand.link.peer, stand.wait());
+        stand.outbound.connected(&stand.link);
+        stand.outbound.disconnected(&stand.link);
+        stand.outbound.dialled(peer, stand.link.connection);
+        let failed = awaited.now_or_never();
+        assert!(matches!(
+            failed,
+            Some(Err(OutboundFailure::ConnectionClosed))
+        ));
     }
 
     #[test]
