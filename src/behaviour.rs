@@ -393,6 +393,7 @@ impl NetworkBehaviour for HttpProxyBehaviour {
 
 impl Drop for HttpProxyBehaviour {
     fn drop(&mut self) {
+        self.shared.services.end();
         self.shared.outbound.end();
     }
 }

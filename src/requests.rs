@@ -5,10 +5,10 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
-use futures::{Stream, StreamExt, channel::mpsc};
+use futures::{FutureExt, Stream, StreamExt, channel::mpsc};
 
 use crate::{
     event::ServiceTaken,
@@ -25,7 +25,8 @@ use crate::{
 /// The requests of one service, past the swarm's event loop: a slow loop does not slow the service.
 ///
 /// Made by [`HttpProxyBehaviour::accept`](crate::HttpProxyBehaviour::accept). Dropping it removes the service;
-/// exchanges that have begun go on.
+/// exchanges that have begun go on, and requests that were not taken are answered as if they had come later. It ends when the
+/// service is removed, and with the behaviour.
 ///
 /// The task that polls this also reads the requests, but for the first one of every stream: those come read, and wait in
 /// a queue of [`Config::max_queued_requests`](crate::Config::max_queued_requests); what does not fit there is answered
@@ -191,8 +192,8 @@ impl Drop for Requests {
             self.shared.outbound.wake_links();
         }
         // The queue takes no more. Who asked is told, or is answered by the service that has taken the place of this one.
-        let cx = &mut Context::from_waker(Waker::noop());
-        while let Poll::Ready(Some(inbound)) = self.receiver.poll_next_unpin(cx) {
+        self.receiver.close();
+        while let Some(Some(inbound)) = self.receiver.next().now_or_never() {
             let Inbound {
                 head, hop, seat, ..
             } = *inbound;

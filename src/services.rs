@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    ptr,
+    mem, ptr,
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
@@ -142,6 +142,17 @@ impl Services {
             service.withdraw();
         }
         found
+    }
+
+    /// Removes all services: no request will come any more.
+    pub(crate) fn end(&self) {
+        let mut table = self.write();
+        let services = mem::take(&mut table.services);
+        table.rebuild(&self.config);
+        drop(table);
+        for service in services.values() {
+            service.withdraw();
+        }
     }
 
     /// Drops the streams of a connection that has ended.

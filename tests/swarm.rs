@@ -325,6 +325,14 @@ async fn the_own_peer_is_reached_without_a_connection() {
 }
 
 #[tokio::test]
+async fn requests_end_with_the_swarm() {
+    let server = Node::memory(Config::default()).await;
+    let mut requests = server.accept(&name("app")).await;
+    server.stop().await;
+    assert!(within(requests.next()).await.is_none());
+}
+
+#[tokio::test]
 async fn services_come_and_go_at_run_time() {
     let (client, server) = pair(Config::default()).await;
     let ask = || within(client.client.send(server.peer, name("app"), get("/")));
