@@ -19,6 +19,7 @@ use crate::{
     hop::{Hop, ReadBuffer, Source},
     io::Io,
     timer::Watchdog,
+    wake::{Side, Sides},
 };
 
 /// A stream that switched protocols (RFC 9110 section 7.8), a WebSocket for example.
@@ -30,10 +31,19 @@ pub struct Upgraded {
     io: Io,
     read: ReadBuffer,
     unwritten: BytesMut,
-    watchdog: Watchdog,
+    /// Boxed, as tunnels move.
+    silence: Box<Silence>,
     config: Arc<Config>,
     /// Holds the place of the stream among those of its connection.
     _seat: Box<dyn Any + Send>,
+}
+
+/// Watches for how long a tunnel carries nothing.
+#[derive(Default)]
+struct Silence {
+    watchdog: Watchdog,
+    /// Whoever waits for either direction: the watchdog keeps the waker of only one.
+    waiting: Sides,
 }
 
 impl Upgraded {
@@ -48,7 +58,7 @@ impl Upgraded {
             io,
             read,
             unwritten,
-            watchdog: Watchdog::default(),
+            silence: Box::default(),
             config,
             _seat: seat,
         }
@@ -76,14 +86,48 @@ impl Upgraded {
             return Poll::Ready(Ok(true));
         }
         if let Poll::Ready(count) = self.read.poll_fill(&self.io, cx, 0)? {
-            self.watchdog.progress();
+            self.silence.watchdog.progress();
             return Poll::Ready(Ok(count > 0));
         }
-        let Some((wait, limit)) = limit else {
-            return Poll::Pending;
-        };
-        ready!(self.watchdog.poll_expired(cx, limit));
-        Poll::Ready(Err(ExchangeError::Timeout { wait, limit }))
+        match limit {
+            Some(limit) => self.poll_silent(cx, Side::Reader, limit).map(Err),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Writes as [`AsyncWrite::poll_write`] does, and waits for any time.
+    pub(crate) fn poll_put(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_drain(cx))?;
+        let count = ready!(self.io.poll_write(cx, data))?;
+        self.silence.watchdog.progress();
+        Poll::Ready(Ok(count))
+    }
+
+    /// What became of a step of writing, which is waited for as long as something is read.
+    fn watch<T>(&mut self, cx: &Context<'_>, step: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if step.is_ready() {
+            return step;
+        }
+        let limit = (Wait::Tunnel, self.config.tunnel_timeout());
+        let silent = self.poll_silent(cx, Side::Writer, limit);
+        silent.map(|error| Err(error.into()))
+    }
+
+    /// Ready once neither direction has carried anything for so long.
+    fn poll_silent(
+        &mut self,
+        cx: &Context<'_>,
+        side: Side,
+        (wait, limit): (Wait, Duration),
+    ) -> Poll<ExchangeError> {
+        let waker = self.silence.waiting.waker(cx, side);
+        let cx = &mut Context::from_waker(&waker);
+        ready!(self.silence.watchdog.poll_expired(cx, limit));
+        Poll::Ready(ExchangeError::Timeout { wait, limit })
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -126,25 +170,73 @@ impl AsyncWrite for Upgraded {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_drain(cx))?;
-        let count = ready!(self.io.poll_write(cx, data))?;
-        self.watchdog.progress();
-        Poll::Ready(Ok(count))
+        let written = self.poll_put(cx, data);
+        self.watch(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_drain(cx))?;
-        self.io.poll_flush(cx)
+        let flushed = match self.poll_drain(cx)? {
+            Poll::Ready(()) => self.io.poll_flush(cx),
+            Poll::Pending => Poll::Pending,
+        };
+        self.watch(cx, flushed)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_drain(cx))?;
-        self.io.poll_close(cx)
+        let closed = match self.poll_drain(cx)? {
+            Poll::Ready(()) => self.io.poll_close(cx),
+            Poll::Pending => Poll::Pending,
+        };
+        self.watch(cx, closed)
     }
 }
 
 impl fmt::Debug for Upgraded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgraded").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{AsyncReadExt, AsyncWriteExt, executor::block_on};
+
+    use super::*;
+    use crate::{
+        h1::Server,
+        io::stub::{Manner, Stub},
+    };
+
+    /// A tunnel to a peer that says nothing and takes nothing.
+    fn stuck() -> Upgraded {
+        let stream = Stub::new(Manner {
+            slow_flushes: usize::MAX,
+            slow_closes: usize::MAX,
+            ..Manner::default()
+        });
+        let config = Config::default().with_tunnel_timeout(Duration::from_millis(50));
+        let config = Arc::new(config);
+        let hop = Hop::<Server>::new(stream, &config);
+        Upgraded::new(hop, config, Box::new(()))
+    }
+
+    fn timed_out<T>(result: io::Result<T>) -> bool {
+        result.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    }
+
+    #[test]
+    fn who_only_writes_does_not_wait_for_ever() {
+        assert!(timed_out(block_on(stuck().write_all(b"more"))));
+        assert!(timed_out(block_on(stuck().flush())));
+        assert!(timed_out(block_on(stuck().close())));
+    }
+
+    #[test]
+    fn both_sides_are_told_whoever_waits_in_whatever_task() {
+        let (mut read, mut write) = stuck().split();
+        let reading = std::thread::spawn(move || block_on(read.read(&mut [0])));
+        let writing = std::thread::spawn(move || block_on(write.write(b"more")));
+        assert!(timed_out(reading.join().expect("no panic")));
+        assert!(timed_out(writing.join().expect("no panic")));
     }
 }

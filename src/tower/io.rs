@@ -136,17 +136,17 @@ impl Write for HyperIo {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(written) = Pin::new(self.stream()).poll_write(cx, data) {
+        if self.is_switched() {
+            return Pin::new(self.stream()).poll_write(cx, data);
+        }
+        if let Poll::Ready(written) = self.stream().poll_put(cx, data) {
             self.watchdog.progress();
             return Poll::Ready(written);
         }
         // A response that nobody takes must not be held for as long as a tunnel may be silent.
-        if !self.is_switched() {
-            let limit = self.config.body_gap_timeout();
-            ready!(self.watchdog.poll_expired(cx, limit));
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        Poll::Pending
+        let limit = self.config.body_gap_timeout();
+        ready!(self.watchdog.poll_expired(cx, limit));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
