@@ -13,7 +13,7 @@ use futures::{AsyncRead, FutureExt, Stream, future::BoxFuture};
 
 use crate::{
     error::ExchangeError,
-    h1::{Fields, Framing, Role},
+    h1::{self, Fields, Framing, Role},
     hop::{Reader, Source},
     lease::{Lease, Seat},
 };
@@ -27,13 +27,16 @@ use crate::{
 /// exchange then, but the response to the request can still be sent.
 ///
 /// It can be read as [`AsyncRead`], as a [`Stream`] of [`Bytes`], chunk by chunk, or at once by
-/// [`collect`](Self::collect).
+/// [`collect`](Self::collect). Nothing is lost where a future that waits for a part of it is dropped. The stream ends after an
+/// error; [`is_over`](Self::is_over) tells that from the end of the body.
 pub struct Body {
     /// `None` once the body is over.
     source: Option<Box<dyn Source + Send>>,
     length: Option<u64>,
     /// Bytes that were read of it.
     read: u64,
+    /// Whether it was cut short, or has ended as a [`Stream`] by an error. Then it is never over.
+    failed: bool,
     /// Boxed, as few have any, and bodies move.
     trailers: Option<Box<Fields>>,
 }
@@ -44,6 +47,7 @@ impl Body {
             source: None,
             length: Some(0),
             read: 0,
+            failed: false,
             trailers: None,
         }
     }
@@ -73,6 +77,7 @@ impl Body {
             source: Some(Box::new(lent)),
             length,
             read: 0,
+            failed: false,
             trailers: None,
         }
     }
@@ -87,6 +92,7 @@ impl Body {
             source: Some(Box::new(source)),
             length,
             read: 0,
+            failed: false,
             trailers: None,
         }
     }
@@ -164,7 +170,14 @@ impl Source for Body {
         let Some(source) = &mut self.source else {
             return Poll::Ready(Ok(false));
         };
-        let more = ready!(source.poll_fill(cx))?;
+        let more = match ready!(source.poll_fill(cx)) {
+            // What has failed has no end, though the stream has one.
+            Ok(false) if self.failed => Err(ExchangeError::Malformed(h1::Error::Truncated)),
+            more => more,
+        };
+        // Where the request that it answers failed at its source, the response may still be whole.
+        self.failed |= matches!(&more, Err(error) if !matches!(error, ExchangeError::Source(_)));
+        let more = more?;
         if !more {
             self.trailers = source.take_trailers().map(Box::new);
             self.source = None;
@@ -202,10 +215,11 @@ impl Stream for Body {
     type Item = Result<Bytes, ExchangeError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = ready!(self.poll_chunk(cx)).transpose();
-        if matches!(item, Some(Err(_))) {
-            self.source = None;
+        if self.failed {
+            return Poll::Ready(None);
         }
+        let item = ready!(self.poll_chunk(cx)).transpose();
+        self.failed = matches!(item, Some(Err(_)));
         Poll::Ready(item)
     }
 }
@@ -278,5 +292,63 @@ impl<R: Role, S: Seat<R>> Drop for Lent<R, S> {
             reader.finish_buffered();
             self.lease.return_reader(reader);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use futures::{AsyncReadExt, StreamExt, executor::block_on};
+
+    use super::*;
+
+    /// Comes to these ends, one behind the other.
+    struct Ends(VecDeque<Result<bool, ExchangeError>>);
+
+    impl Source for Ends {
+        fn poll_fill(&mut self, _: &mut Context<'_>) -> Poll<Result<bool, ExchangeError>> {
+            Poll::Ready(self.0.pop_front().unwrap_or(Ok(false)))
+        }
+
+        fn data(&self) -> &[u8] {
+            b"part"
+        }
+
+        fn consume(&mut self, _: usize) {}
+    }
+
+    fn body(ends: impl IntoIterator<Item = Result<bool, ExchangeError>>) -> Body {
+        Body {
+            source: Some(Box::new(Ends(ends.into_iter().collect()))),
+            ..Body::empty()
+        }
+    }
+
+    #[test]
+    fn a_body_that_was_cut_is_never_over() {
+        let mut cut = body([Ok(true), Err(ExchangeError::Closed)]);
+        let chunks: Vec<_> = block_on(StreamExt::by_ref(&mut cut).collect());
+        assert!(matches!(chunks[..], [Ok(_), Err(ExchangeError::Closed)]));
+        assert!(!cut.is_over());
+        assert!(block_on(cut.chunk()).is_err());
+        assert!(block_on(cut.read(&mut [0])).is_err());
+
+        let mut cut = body([Err(ExchangeError::Closed)]);
+        for _ in 0..3 {
+            assert!(block_on(cut.chunk()).is_err());
+            assert!(!cut.is_over());
+        }
+        assert!(block_on(cut.next()).is_none(), "the stream has ended");
+    }
+
+    #[test]
+    fn a_response_is_whole_where_only_its_request_failed() {
+        let source = || Err(ExchangeError::Source(io::Error::other("gone")));
+        let mut body = body([source(), Ok(true), Ok(false)]);
+        assert!(block_on(body.chunk()).is_err());
+        assert!(block_on(body.chunk()).is_ok_and(|chunk| chunk.is_some()));
+        assert!(block_on(body.chunk()).is_ok_and(|chunk| chunk.is_none()));
+        assert!(body.is_over());
     }
 }
