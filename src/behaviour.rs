@@ -153,7 +153,7 @@ impl HttpProxyBehaviour {
     }
 
     /// Answers a request with a response whose body is in memory or reads itself; the connection's own task sends it.
-    /// A failure to send is seen as [`Event::InboundFailure`].
+    /// A failure to send is seen as [`Event::InboundFailure`], unless it is the end of the connection, which the swarm reports.
     pub fn respond(&mut self, responder: Responder, response: Response<impl Into<Payload>>) {
         responder.send_in_background(Response {
             head: response.head,

@@ -164,6 +164,9 @@ impl Exchanges {
         for arrival in inbox.arrived {
             self.dispatch(arrival);
         }
+        for request_id in inbox.unsent {
+            self.report(request_id, InboundFailure::ResponseIncomplete);
+        }
         for error in inbox.unread {
             self.report(None, InboundFailure::Request(error));
         }
@@ -183,8 +186,15 @@ impl Exchanges {
             hop.reader.start_waiting();
             self.end(Returned { hop, seat });
         } else {
+            let is_sent = hop.writer.check_sent().is_ok();
+            let link = Arc::clone(&self.link);
             self.jobs.push(Box::pin(async move {
-                hop.close().await;
+                if let Err(error) = hop.try_close().await {
+                    tracing::debug!(%error, "stream failed while it was closed");
+                    if !is_sent {
+                        link.leave(|inbox| inbox.unsent.push(request_id));
+                    }
+                }
                 drop(seat);
             }));
         }

@@ -10,6 +10,7 @@ use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use crate::{
     config::Config,
+    error::ExchangeError,
     h1::{self, CloseReason, Role, Server},
     io::{Io, Transport},
 };
@@ -71,12 +72,16 @@ impl<R: Role> Hop<R> {
         self.writer.forget_waiting();
     }
 
-    /// Ends the stream in order: what was written arrives, and then the end. A stream that fails meanwhile has
-    /// nobody left to tell.
-    pub(crate) async fn close(mut self) {
-        if let Err(error) = poll_fn(|cx| self.writer.poll_close(cx)).await {
+    /// As [`try_close`](Self::try_close), of a stream that has nobody left to tell if it fails.
+    pub(crate) async fn close(self) {
+        if let Err(error) = self.try_close().await {
             tracing::debug!(%error, "stream failed while it was closed");
         }
+    }
+
+    /// Ends the stream in order: what was written arrives, and then the end.
+    pub(crate) async fn try_close(mut self) -> Result<(), ExchangeError> {
+        poll_fn(|cx| self.writer.poll_close(cx)).await
     }
 
     /// Ends the stream in order, and waits until the other side has ended it, too: for at most `limit` since the wait

@@ -58,6 +58,8 @@ pub(crate) struct Inbox {
     pub(crate) ending: Vec<Returned>,
     /// Requests that were read elsewhere, and are to be handed out here.
     pub(crate) arrived: Vec<Arrival>,
+    /// Requests whose responses have not left.
+    pub(crate) unsent: Vec<Option<InboundRequestId>>,
     /// Why requests could not be read elsewhere.
     pub(crate) unread: Vec<ExchangeError>,
     pub(crate) jobs: Vec<Job>,

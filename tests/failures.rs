@@ -218,6 +218,37 @@ async fn a_connection_that_ends_fails_the_requests_on_it_at_once() {
 }
 
 #[tokio::test]
+async fn a_response_to_a_peer_that_does_not_wait_any_more() {
+    let (client, mut server) = pair(Config::default()).await;
+    server.add_service(&name("app")).await;
+    let sent = tokio::spawn(send(&client, &server));
+    let Event::Request {
+        request_id,
+        mut responder,
+        ..
+    } = server.event().await
+    else {
+        panic!("a request comes first");
+    };
+    sent.abort();
+    within(responder.gone()).await;
+    let response = Response::new(200, "late").expect("is a response");
+    server
+        .with(|swarm| swarm.behaviour_mut().respond(responder, response))
+        .await;
+    let event = server.event().await;
+    let Event::InboundFailure {
+        request_id: Some(failed),
+        error: InboundFailure::ResponseIncomplete,
+        ..
+    } = event
+    else {
+        panic!("unexpected {event:?}");
+    };
+    assert_eq!(failed, request_id);
+}
+
+#[tokio::test]
 async fn a_response_that_does_not_come() {
     let (client, server) = pair(Config::default().with_response_timeout(Some(SHORT))).await;
     let mut requests = server.accept(&name("app")).await;
