@@ -272,7 +272,8 @@ impl HttpProxyBehaviour {
             outbound.dial_failed(peer, || unreached.failure());
             return;
         }
-        match self.lookups.dial_failed(peer, attempt, unreached) {
+        let limit = self.shared.config.dial_timeout();
+        match self.lookups.dial_failed(peer, attempt, unreached, limit) {
             Next::Ask => self.events.push_back(Event::AddressesWanted { peer }),
             Next::Wait => {}
             Next::Fail(unreached) => outbound.dial_failed(peer, || unreached.failure()),
@@ -374,6 +375,11 @@ impl NetworkBehaviour for HttpProxyBehaviour {
             if let Some(opts) = self.lookups.next_dial() {
                 return Poll::Ready(ToSwarm::Dial { opts });
             }
+            if let Poll::Ready((peer, unreached)) = self.lookups.poll_overdue(cx) {
+                let outbound = &self.shared.outbound;
+                outbound.dial_failed(peer, || unreached.failure());
+                continue;
+            }
             if let Some(opts) = self.shared.outbound.next_dial(cx) {
                 return Poll::Ready(ToSwarm::Dial { opts });
             }
@@ -384,7 +390,7 @@ impl NetworkBehaviour for HttpProxyBehaviour {
             match self.local.poll(cx) {
                 Poll::Ready(Work::Report(report)) => self.on_report(report),
                 Poll::Ready(Work::Open(protocol)) => self.open_local(protocol),
-                // New dials, outgoing requests and the local streams each hold the waker.
+                // Lookups, new dials, outgoing requests and the local streams each hold the waker.
                 Poll::Pending => return Poll::Pending,
             }
         }

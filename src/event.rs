@@ -60,7 +60,7 @@ pub enum Event {
     ///
     /// The application looks the peer up, in a distributed hash table for example, and answers with
     /// [`lookup_ended`](crate::HttpProxyBehaviour::lookup_ended), also where it finds nothing. There is one such event
-    /// for a peer until then.
+    /// for a peer until then, or until ten times [`Config::dial_timeout`](crate::Config::dial_timeout) have passed.
     AddressesWanted {
         /// The peer that is to be found.
         peer: PeerId,

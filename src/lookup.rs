@@ -1,6 +1,10 @@
 //! Where is a peer that could not be dialled? The application is asked, while the requests for the peer wait.
 
-use std::collections::{HashMap, VecDeque, hash_map::Entry};
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
 
 use libp2p_core::Multiaddr;
 use libp2p_identity::PeerId;
@@ -9,18 +13,27 @@ use libp2p_swarm::{
     dial_opts::{DialOpts, PeerCondition},
 };
 
-use crate::{error::describe, event::OutboundFailure};
+use crate::{error::describe, event::OutboundFailure, timer::Alarm};
+
+/// How often as long as a request waits the application may search. More than honest searches take, which then have answered
+/// a few who came later, and an application that forgets to answer does not lose the peer for good.
+const PATIENCE: u32 = 10;
 
 /// The lookups of a behaviour, one for a peer at a time. Each peer has requests that wait or have waited for it.
 #[derive(Default)]
 pub(crate) struct Lookups {
     running: HashMap<PeerId, Lookup>,
     dials: VecDeque<DialOpts>,
+    /// By when the application is to have answered, in order. Those that it has answered leave when it is their turn, or when
+    /// they are most of all.
+    due: VecDeque<(Instant, PeerId)>,
+    alarm: Option<Alarm>,
 }
 
 enum Lookup {
-    /// The application was asked. What the dial before it had failed with is told if nothing is found.
-    Asked(Unreached),
+    /// The application was asked, and is to answer by then, if the clock can count so far. What the dial before it had failed
+    /// with is told if nothing is found.
+    Asked(Unreached, Option<Instant>),
     /// What was found is being dialled, by this attempt.
     Dialling(ConnectionId),
 }
@@ -36,17 +49,21 @@ pub(crate) enum Next {
 }
 
 impl Lookups {
-    /// Decides what becomes of the requests for a peer whose dial has failed.
+    /// Decides what becomes of the requests for a peer whose dial has failed, and of which none waits longer than `limit`.
     pub(crate) fn dial_failed(
         &mut self,
         peer: PeerId,
         attempt: ConnectionId,
         unreached: Unreached,
+        limit: Duration,
     ) -> Next {
         match self.running.entry(peer) {
             Entry::Vacant(_) if matches!(unreached, Unreached::Refused(_)) => Next::Fail(unreached),
             Entry::Vacant(free) => {
-                free.insert(Lookup::Asked(unreached));
+                let due = Instant::now().checked_add(limit.saturating_mul(PATIENCE));
+                free.insert(Lookup::Asked(unreached, due));
+                self.due.extend(due.map(|due| (due, peer)));
+                self.drop_answered();
                 Next::Ask
             }
             Entry::Occupied(running) => match running.get() {
@@ -55,7 +72,7 @@ impl Lookups {
                     Next::Fail(unreached)
                 }
                 // Whoever looks the peer up may dial it on the way.
-                Lookup::Asked(_) | Lookup::Dialling(_) => Next::Wait,
+                Lookup::Asked(..) | Lookup::Dialling(_) => Next::Wait,
             },
         }
     }
@@ -67,7 +84,7 @@ impl Lookups {
         found: Result<Vec<Multiaddr>, String>,
     ) -> Option<Unreached> {
         let before = match self.running.remove(&peer)? {
-            Lookup::Asked(before) => before,
+            Lookup::Asked(before, _) => before,
             dialling @ Lookup::Dialling(_) => {
                 // A second answer changes nothing about the dial that the first has led to.
                 self.running.insert(peer, dialling);
@@ -97,6 +114,32 @@ impl Lookups {
         })
     }
 
+    /// The next peer that the application has been asked for in vain, and why its requests fail.
+    pub(crate) fn poll_overdue(&mut self, cx: &Context<'_>) -> Poll<(PeerId, Unreached)> {
+        loop {
+            let Some(&(due, peer)) = self.due.front() else {
+                return Poll::Pending;
+            };
+            if is_asked(&self.running, due, peer) {
+                let alarm = self.alarm.get_or_insert_with(|| Alarm::new(due));
+                ready!(alarm.poll(cx));
+                let tried = "the application has not said where it is".to_owned();
+                if let Some(unreached) = self.ended(peer, Err(tried)) {
+                    return Poll::Ready((peer, unreached));
+                }
+            }
+            self.alarm = None;
+            self.due.pop_front();
+        }
+    }
+
+    fn drop_answered(&mut self) {
+        let Self { running, due, .. } = self;
+        if due.len() > 2 * running.len() {
+            due.retain(|&(due, peer)| is_asked(running, due, peer));
+        }
+    }
+
     /// Whether a dial is one at what was found.
     pub(crate) fn is_dial(&self, peer: PeerId, attempt: ConnectionId) -> bool {
         matches!(self.running.get(&peer), Some(Lookup::Dialling(ours)) if *ours == attempt)
@@ -111,6 +154,11 @@ impl Lookups {
     pub(crate) fn next_dial(&mut self) -> Option<DialOpts> {
         self.dials.pop_front()
     }
+}
+
+/// Whether the application is still to answer by then where a peer is.
+fn is_asked(running: &HashMap<PeerId, Lookup>, due: Instant, peer: PeerId) -> bool {
+    matches!(running.get(&peer), Some(Lookup::Asked(_, Some(until))) if *until == due)
 }
 
 /// Why a peer was not reached.
@@ -187,7 +235,17 @@ fn one_line(error: &DialError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{future::poll_fn, task::Waker};
+
+    use futures::executor::block_on;
+
     use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(5);
+
+    fn overdue(lookups: &mut Lookups) -> (PeerId, Unreached) {
+        block_on(poll_fn(|cx| lookups.poll_overdue(cx)))
+    }
 
     fn attempt(id: usize) -> ConnectionId {
         ConnectionId::new_unchecked(id)
@@ -195,13 +253,18 @@ mod tests {
 
     fn asked() -> (Lookups, PeerId) {
         let (mut lookups, peer) = (Lookups::default(), PeerId::random());
-        let next = lookups.dial_failed(peer, attempt(1), (&DialError::NoAddresses).into());
+        let next = lookups.dial_failed(peer, attempt(1), (&DialError::NoAddresses).into(), LIMIT);
         assert!(matches!(next, Next::Ask));
         (lookups, peer)
     }
 
     fn fail(lookups: &mut Lookups, peer: PeerId, attempt: ConnectionId) -> Next {
-        lookups.dial_failed(peer, attempt, Unreached::Failed("refused".to_owned()))
+        lookups.dial_failed(
+            peer,
+            attempt,
+            Unreached::Failed("refused".to_owned()),
+            LIMIT,
+        )
     }
 
     #[test]
@@ -252,10 +315,43 @@ mod tests {
     }
 
     #[test]
+    fn an_application_that_does_not_answer_is_asked_again() {
+        let began = Instant::now();
+        let (mut lookups, first) = asked();
+        let (second, third) = (PeerId::random(), PeerId::random());
+        for peer in [second, third] {
+            assert!(matches!(fail(&mut lookups, peer, attempt(1)), Next::Ask));
+        }
+        lookups.ended(second, Err("nobody knows".to_owned()));
+        assert_eq!(overdue(&mut lookups).0, first);
+        assert!(began.elapsed() >= PATIENCE * LIMIT);
+        assert!(matches!(fail(&mut lookups, first, attempt(2)), Next::Ask));
+        assert_eq!(overdue(&mut lookups).0, third);
+        assert_eq!(overdue(&mut lookups).0, first);
+        let cx = Context::from_waker(Waker::noop());
+        assert!(lookups.poll_overdue(&cx).is_pending());
+        assert!(lookups.due.is_empty() && lookups.running.is_empty());
+    }
+
+    #[test]
+    fn what_was_answered_is_not_remembered_for_long() {
+        let mut lookups = Lookups::default();
+        let hour = Duration::from_secs(3600);
+        for _ in 0..100 {
+            let peer = PeerId::random();
+            let unreached = Unreached::NoAddresses;
+            let next = lookups.dial_failed(peer, attempt(1), unreached, hour);
+            assert!(matches!(next, Next::Ask));
+            lookups.ended(peer, Err("nobody knows".to_owned()));
+        }
+        assert!(lookups.due.len() <= 2);
+    }
+
+    #[test]
     fn what_this_node_does_not_want_is_not_looked_up() {
         let mut lookups = Lookups::default();
         let unreached = Unreached::from(&DialError::Aborted);
-        let next = lookups.dial_failed(PeerId::random(), attempt(1), unreached);
+        let next = lookups.dial_failed(PeerId::random(), attempt(1), unreached, LIMIT);
         assert!(matches!(next, Next::Fail(Unreached::Refused(_))));
     }
 }

@@ -134,6 +134,32 @@ async fn requests_do_not_wait_longer_than_a_dial_may_take() {
 }
 
 #[tokio::test]
+async fn an_application_that_never_answers_does_not_lose_the_peer_for_good() {
+    let (mut client, mut server) = (
+        Node::memory(config().with_dial_timeout(SHORT / 10)).await,
+        Node::memory(Config::default()).await,
+    );
+    let peer = server.peer;
+    let ask = |client: &Node| {
+        let client = client.client.clone();
+        async move { client.send(peer, name("app"), get("/")).await }
+    };
+    assert!(within(ask(&client)).await.is_err());
+    assert_eq!(wanted(&mut client).await, peer);
+    server.add_service(&name("app")).await;
+    client.knows(&server).await;
+    let response = async {
+        loop {
+            if let Ok(response) = ask(&client).await {
+                return response;
+            }
+        }
+    };
+    let (response, ()) = within(async { tokio::join!(response, serve(&mut server)) }).await;
+    assert_eq!(response.head.status(), 200);
+}
+
+#[tokio::test]
 async fn peers_that_nobody_asked_for_are_not_looked_up() {
     let mut client = Node::memory(config()).await;
     let stranger = PeerId::random();
