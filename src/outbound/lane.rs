@@ -16,10 +16,18 @@ use crate::{h1::Client, hop::Hop, link::Link, outbound::waiting::Waiter};
 pub(super) struct Lane {
     pub(super) idle: Vec<Idle>,
     pub(super) waiting: VecDeque<Waiter>,
-    /// The connections that were asked to open a stream.
-    pub(super) opening: Vec<ConnectionId>,
+    /// The streams that connections were asked to open, in order.
+    pub(super) opening: Vec<Opening>,
     /// Whether the peer has accepted such a stream.
     pub(super) accepted: bool,
+}
+
+/// A stream that is being negotiated.
+#[derive(Clone, Copy)]
+pub(super) struct Opening {
+    pub(super) connection: ConnectionId,
+    /// The last ticket that had been given out. Requests with later ones have had no part in it.
+    pub(super) ticket: u64,
 }
 
 /// A stream between two exchanges.

@@ -235,7 +235,8 @@ impl Peer {
         self.drop_idle_where(|idle| idle.link.connection == connection);
         for lane in self.lanes.values_mut() {
             let before = lane.opening.len();
-            lane.opening.retain(|opening| *opening != connection);
+            lane.opening
+                .retain(|opening| opening.connection != connection);
             self.opening -= before - lane.opening.len();
         }
         self.forget_unused_lanes();
@@ -338,12 +339,24 @@ impl Peer {
         left
     }
 
-    /// Takes the first `most` requests that wait for a stream of `protocol`.
-    pub(super) fn take_waiting_for(&mut self, protocol: &Protocol, most: usize) -> Vec<Reply> {
+    /// Takes the first request that waits for a stream of `protocol`, unless it came after `ticket`.
+    pub(super) fn take_waiting_since(&mut self, protocol: &Protocol, ticket: u64) -> Option<Reply> {
+        let lane = self.lanes.get_mut(protocol)?;
+        self.waiting -= lane.drop_given_up();
+        lane.waiting
+            .front()
+            .filter(|waiter| waiter.ticket <= ticket)?;
+        let waiter = lane.waiting.pop_front()?;
+        self.waiting -= 1;
+        Some(waiter.reply)
+    }
+
+    /// Takes all requests that wait for a stream of `protocol`.
+    pub(super) fn take_waiting_for(&mut self, protocol: &Protocol) -> Vec<Reply> {
         let Some(lane) = self.lanes.get_mut(protocol) else {
             return Vec::new();
         };
-        let count = lane.waiting.len().min(most);
+        let count = lane.waiting.len();
         self.waiting -= count;
         let taken = lane.waiting.drain(..count);
         taken.map(|waiter| waiter.reply).collect()

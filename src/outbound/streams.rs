@@ -183,13 +183,17 @@ impl Streams {
         error: impl Fn() -> OutboundFailure,
     ) {
         let mut state = self.lock();
-        state.peer.open_failed(connection, protocol);
+        let ticket = state.peer.open_failed(connection, protocol);
         // A stream that the peer dropped, as it has too many, looks as one that it refused: where it has accepted the
-        // service before, each request gets an answer of its own.
+        // service before, each request gets an answer of its own, and none that of a stream that was asked for before it.
         let every = matches!(error(), OutboundFailure::UnsupportedProtocol { .. })
             && !state.peer.has_accepted(protocol);
-        let most = if every { usize::MAX } else { 1 };
-        let failed = state.peer.take_waiting_for(protocol, most);
+        let failed = if every {
+            state.peer.take_waiting_for(protocol)
+        } else {
+            let first = ticket.and_then(|ticket| state.peer.take_waiting_since(protocol, ticket));
+            first.into_iter().collect()
+        };
         state.peer.open_wanted(&self.config);
         drop(state);
         for reply in failed {
@@ -529,6 +533,40 @@ mod tests {
         stand.open();
         drop(first);
         assert!(is_granted(&mut second));
+    }
+
+    #[test]
+    fn a_request_does_not_fail_by_a_stream_that_was_asked_for_before_it() {
+        let config = Config::default().with_spare_streams(2);
+        let mut stand = Stand {
+            outbound: Outbound::new(Arc::new(config)),
+            ..Stand::new(SHORT)
+        };
+        stand.outbound.connected(&stand.link);
+        let awaited = stand.wait();
+        stand.open();
+        block_on(awaited).expect("is opened").give_back();
+        // Has another one opened ahead of need, which the peer refuses after the next request has come.
+        let Acquired::Now(lent) = stand.acquire() else {
+            panic!("the stream is idle");
+        };
+        let mut next = stand.wait();
+        let refuse = || {
+            let (link, protocol) = (&stand.link, &stand.protocol);
+            let failure = || OutboundFailure::UnsupportedProtocol {
+                protocol: protocol.clone(),
+            };
+            stand.outbound.open_failed(link, protocol, failure);
+        };
+        refuse();
+        assert!((&mut next).now_or_never().is_none(), "has one of its own");
+        refuse();
+        let failed = next.now_or_never();
+        assert!(matches!(
+            failed,
+            Some(Err(OutboundFailure::UnsupportedProtocol { .. }))
+        ));
+        drop(lent);
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use libp2p_swarm::ConnectionId;
 
 use super::Peer;
-use crate::{config::Config, link::Link, service::Protocol};
+use crate::{config::Config, link::Link, outbound::lane::Opening, service::Protocol};
 
 impl Peer {
     /// A stream that a connection was asked for exists.
     pub(in crate::outbound) fn opened(&mut self, connection: ConnectionId, protocol: &Protocol) {
-        if self.settle_opening(connection, protocol) {
+        if self.settle_opening(connection, protocol, false).is_some() {
             if let Some(lane) = self.lanes.get_mut(protocol) {
                 lane.accepted = true;
             }
@@ -19,13 +19,15 @@ impl Peer {
         }
     }
 
-    /// A stream that a connection was asked for will not come.
+    /// A stream that a connection was asked for will not come. Which one nobody knows: returns the last ticket that had been
+    /// given out when any of them was asked for.
     pub(in crate::outbound) fn open_failed(
         &mut self,
         connection: ConnectionId,
         protocol: &Protocol,
-    ) {
-        self.settle_opening(connection, protocol);
+    ) -> Option<u64> {
+        let opening = self.settle_opening(connection, protocol, true)?;
+        Some(opening.ticket)
     }
 
     /// Whether the peer has accepted a stream of `protocol`, as far as that is remembered.
@@ -34,17 +36,23 @@ impl Peer {
         lane.is_some_and(|lane| lane.accepted)
     }
 
-    fn settle_opening(&mut self, connection: ConnectionId, protocol: &Protocol) -> bool {
-        let Some(lane) = self.lanes.get_mut(protocol) else {
-            return false;
+    /// Takes it for the one that was asked for first, or, with `newest`, last.
+    fn settle_opening(
+        &mut self,
+        connection: ConnectionId,
+        protocol: &Protocol,
+        newest: bool,
+    ) -> Option<Opening> {
+        let lane = self.lanes.get_mut(protocol)?;
+        let mut opening = lane.opening.iter();
+        let is_its = |opening: &Opening| opening.connection == connection;
+        let place = match newest {
+            true => opening.rposition(is_its),
+            false => opening.position(is_its),
         };
-        let place = lane.opening.iter().position(|known| *known == connection);
-        let Some(place) = place else {
-            return false;
-        };
-        lane.opening.swap_remove(place);
+        let settled = lane.opening.remove(place?);
         self.opening -= 1;
-        true
+        Some(settled)
     }
 
     /// A stream is gone, and its place is free.
@@ -65,7 +73,10 @@ impl Peer {
             return;
         };
         if let Some(lane) = self.lanes.get_mut(protocol) {
-            lane.opening.push(link.connection);
+            lane.opening.push(Opening {
+                connection: link.connection,
+                ticket: self.next_ticket,
+            });
             self.opening += 1;
             link.leave(|inbox| inbox.wanted.push(protocol.clone()));
         }
@@ -87,7 +98,10 @@ impl Peer {
             let Some((protocol, lane)) = lane else {
                 return;
             };
-            lane.opening.push(link.connection);
+            lane.opening.push(Opening {
+                connection: link.connection,
+                ticket: self.next_ticket,
+            });
             self.opening += 1;
             link.leave(|inbox| inbox.wanted.push(protocol.clone()));
         }
