@@ -286,6 +286,12 @@ impl BodyWriter {
         writer.end(trailers.as_ref())?;
         poll_fn(|cx| writer.poll_flush(cx)).await
     }
+
+    /// Waits until the peer is gone, so that a body of which there is nothing to write for the time being can be given up: as
+    /// [`Responder::gone`].
+    pub async fn gone(&mut self) -> ExchangeError {
+        poll_fn(|cx| self.half.lease.poll_gone(cx)).await
+    }
 }
 
 impl AsyncWrite for BodyWriter {

@@ -249,6 +249,28 @@ async fn a_response_to_a_peer_that_does_not_wait_any_more() {
 }
 
 #[tokio::test]
+async fn a_peer_that_goes_while_there_is_nothing_to_write() {
+    let (client, server) = pair(Config::default()).await;
+    let mut requests = server.accept(&name("app")).await;
+    let (sent, inbound) = within(async {
+        tokio::join!(send(&client, &server), async {
+            let inbound = requests.next().await.expect("a request");
+            let head = ResponseHead::new(200).expect("is a status");
+            let mut writer = inbound.responder.start(head, Length::Chunked).await?;
+            writer.flush().await?;
+            Ok::<_, ExchangeError>(writer)
+        })
+    })
+    .await;
+    let mut writer = inbound.expect("the peer listens");
+    tokio::time::timeout(SHORT, writer.gone())
+        .await
+        .expect_err("it still does");
+    drop(sent.expect("a response"));
+    within(writer.gone()).await;
+}
+
+#[tokio::test]
 async fn a_response_that_does_not_come() {
     let (client, server) = pair(Config::default().with_response_timeout(Some(SHORT))).await;
     let mut requests = server.accept(&name("app")).await;
