@@ -152,7 +152,8 @@ impl HttpProxyBehaviour {
         request_id
     }
 
-    /// Answers a request with a response whose body is in memory or reads itself; the connection's own task sends it.
+    /// Answers a request with a response whose body is in memory or reads itself; the connection's own task sends it,
+    /// so a source that blocks its thread, or panics, is for a task that calls [`Responder::send`] instead.
     /// A failure to send is seen as [`Event::InboundFailure`], unless it is the end of the connection, which the swarm reports.
     pub fn respond(&mut self, responder: Responder, response: Response<impl Into<Payload>>) {
         responder.send_in_background(Response {

@@ -131,7 +131,8 @@ impl Body {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
-    /// Reads the whole body into memory, at most `limit` bytes.
+    /// Reads the whole body into memory, at most `limit` bytes. Beside it, the method of that name of `http_body_util` is
+    /// called as `BodyExt::collect(body)`.
     ///
     /// # Errors
     ///

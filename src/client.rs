@@ -41,6 +41,10 @@ impl Client {
     /// A request that fails on a reused stream before any byte of a response came is sent once more on a fresh one,
     /// if nothing of it was sent or its method is idempotent (RFC 9110 section 9.2.2), and its body is in memory.
     ///
+    /// The body leaves with the head, also after `Expect: 100-continue`; what is left of it when the response comes is sent while
+    /// the body of that is read. Dropping the future, or the body of the response, gives the exchange up: a stream that it
+    /// has is reset, so that the peer notices, and nothing else is affected.
+    ///
     /// # Errors
     ///
     /// The peer cannot be reached or does not offer the service, a limit or timeout of

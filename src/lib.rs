@@ -62,6 +62,7 @@
 //! - `tls`: connections that are encrypted by what the processor has for it, for large bodies.
 //! - `axum`: `tower`, and the caller of a request as an extractor of axum.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(feature = "tokio"),
     allow(dead_code, reason = "some of it serves only the proxy")

@@ -44,7 +44,8 @@ impl Request<Payload> {
         })
     }
 
-    /// Adds a field.
+    /// Adds a field. Those of framing and of the connection, such as `Content-Length`, are written as the message is sent,
+    /// which fails if they are here.
     ///
     /// # Errors
     ///
@@ -68,7 +69,8 @@ impl Response<Payload> {
         })
     }
 
-    /// Adds a field.
+    /// Adds a field. Those of framing and of the connection, such as `Content-Length`, are written as the message is sent,
+    /// which fails if they are here.
     ///
     /// # Errors
     ///

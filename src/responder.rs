@@ -93,7 +93,8 @@ impl Responder {
         self.context.upgrade
     }
 
-    /// Sends a whole response. The future is done when the stream has taken all of it.
+    /// Sends a whole response. The future is done when the stream has taken all of it. Dropped before, it ends the exchange as a
+    /// responder or a [`BodyWriter`] does that is dropped.
     ///
     /// # Errors
     ///
@@ -135,7 +136,7 @@ impl Responder {
     }
 
     /// Sends the head of a response whose body is written bit by bit. With [`Length::Known`] exactly so many bytes
-    /// must follow; with [`Length::Chunked`] any number.
+    /// must follow; with [`Length::Chunked`] any number, and with [`Length::Absent`] none.
     ///
     /// # Errors
     ///

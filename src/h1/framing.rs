@@ -9,7 +9,8 @@ use super::{
 /// What a head declares about its body, or what a sender wants it to declare.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Length {
-    /// Nothing. A request has no body then, a response one that ends with the connection.
+    /// Nothing. A request that was received has no body then, a response one that ends with the
+    /// connection; what is sent has none, or an empty one.
     #[default]
     Absent,
     /// `Content-Length`
