@@ -370,6 +370,15 @@ impl Peer {
         taken.map(|waiter| waiter.reply).collect()
     }
 
+    /// Forgets a protocol that the peer does not speak, as far as known, once nobody waits for it: its name may be any that a
+    /// stranger has thought of.
+    pub(super) fn forget_refused(&mut self, protocol: &Protocol) {
+        let lane = self.lanes.get(protocol);
+        if lane.is_some_and(|lane| lane.is_unused() && !lane.accepted) {
+            self.lanes.remove(protocol);
+        }
+    }
+
     fn forget_unused_lanes(&mut self) {
         self.lanes.retain(|_, lane| !lane.is_unused());
     }
@@ -445,6 +454,26 @@ mod tests {
         peer.open_failed(link.connection, &a);
         peer.open_wanted(&config);
         assert_eq!(wanted(&link), std::slice::from_ref(&a));
+    }
+
+    #[test]
+    fn what_the_peer_does_not_speak_is_not_remembered() {
+        let (config, a, b) = (config(2), protocol("a"), protocol("b"));
+        let (mut peer, link) = (Peer::default(), link(1, false));
+        peer.add_link(Arc::clone(&link));
+        let _replies = [&a, &b].map(|protocol| wait(&mut peer, protocol));
+        peer.open_wanted(&config);
+        peer.open_failed(link.connection, &a);
+        peer.forget_refused(&a);
+        assert!(peer.lanes.contains_key(&a), "somebody waits for it");
+        assert_eq!(peer.take_waiting_for(&a).len(), 1);
+        peer.forget_refused(&a);
+        assert!(!peer.lanes.contains_key(&a));
+        // A service that has been there is remembered for as long as its streams would be.
+        peer.opened(link.connection, &b);
+        assert_eq!(peer.take_waiting_for(&b).len(), 1);
+        peer.forget_refused(&b);
+        assert!(peer.has_accepted(&b));
     }
 
     #[test]

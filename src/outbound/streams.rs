@@ -195,6 +195,7 @@ impl Streams {
             first.into_iter().collect()
         };
         state.peer.open_wanted(&self.config);
+        state.peer.forget_refused(protocol);
         drop(state);
         for reply in failed {
             refuse(reply, error());
