@@ -77,6 +77,16 @@ async fn a_request_arrives_as_it_was_sent_but_for_what_a_proxy_must_change() {
 }
 
 #[tokio::test]
+async fn a_gateway_may_have_any_number_of_clients() {
+    let near = Node::memory(Config::default()).await;
+    let config = GatewayConfig::default().with_max_clients(usize::MAX);
+    let gateway = Gateway::new(near.client.clone(), near.peer, config);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let served = gateway.serve(listener, std::future::ready(()));
+    within(served).await.expect("the listener is good");
+}
+
+#[tokio::test]
 async fn the_host_that_the_server_sees_is_the_origins_choice() {
     let fixed = HostPolicy::Fixed("app.example".parse().expect("is a host"));
     for (policy, expected) in [

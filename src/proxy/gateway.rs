@@ -85,7 +85,8 @@ impl Gateway {
         self.settings.reach.any_address = !address.ip().is_loopback();
         let host = HostValue::from(address);
         let settings = Arc::new(self.settings);
-        let room = Arc::new(Semaphore::new(settings.config.max_clients));
+        let room = settings.config.max_clients.min(Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(room));
         let connections = Clients::default();
         let mut clients = Drain::default();
         let mut shutdown = pin!(shutdown);
