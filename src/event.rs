@@ -26,7 +26,7 @@ pub enum Event {
     Request {
         /// The authenticated peer.
         peer: PeerId,
-        /// The connection that the request came on.
+        /// The connection that the request came on. Requests of this node itself have an id that none of the swarm has.
         connection_id: ConnectionId,
         /// Identifies the request in later events.
         request_id: InboundRequestId,

@@ -35,7 +35,7 @@ pub(crate) struct Inbound {
 pub struct InboundRequest {
     /// The authenticated peer.
     pub peer: PeerId,
-    /// The connection that the request came on.
+    /// The connection that the request came on. Requests of this node itself have an id that none of the swarm has.
     pub connection_id: ConnectionId,
     /// Identifies the request.
     pub request_id: InboundRequestId,

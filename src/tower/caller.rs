@@ -15,7 +15,7 @@ use crate::rewrite::is_peer_claim;
 pub struct Caller {
     /// The authenticated peer.
     pub peer: PeerId,
-    /// The connection that the request came on.
+    /// The connection that the request came on. Requests of this node itself have an id that none of the swarm has.
     pub connection_id: ConnectionId,
 }
 
