@@ -303,6 +303,7 @@ mod tests {
     use futures::{AsyncReadExt, StreamExt, executor::block_on};
 
     use super::*;
+    use crate::{h1::Length, payload::Payload};
 
     /// Comes to these ends, one behind the other.
     struct Ends(VecDeque<Result<bool, ExchangeError>>);
@@ -341,6 +342,16 @@ mod tests {
             assert!(!cut.is_over());
         }
         assert!(block_on(cut.next()).is_none(), "the stream has ended");
+    }
+
+    #[test]
+    fn what_is_left_of_a_body_can_be_passed_on() {
+        let mut body = Body {
+            length: Some(12),
+            ..body([Ok(true)])
+        };
+        assert!(block_on(body.chunk()).is_ok_and(|chunk| chunk.is_some()));
+        assert_eq!(Payload::from(body).length(), Length::Known(8));
     }
 
     #[test]

@@ -224,10 +224,10 @@ impl From<&'static [u8]> for Payload {
     }
 }
 
-/// Passes a received body on, with its length and its trailers.
+/// Passes a received body on, or what is left of it, with its length and its trailers.
 impl From<Body> for Payload {
     fn from(body: Body) -> Self {
-        let length = body.length().map_or(Length::Chunked, Length::Known);
+        let length = body.remaining().map_or(Length::Chunked, Length::Known);
         Self::new(Kind::Body(Box::new(body)), length)
     }
 }
