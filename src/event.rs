@@ -32,7 +32,8 @@ pub enum Event {
         request_id: InboundRequestId,
         /// The service that was asked for.
         service: ServiceName,
-        /// The request. Its body is read from the stream as the application reads it.
+        /// The request. Its body is read from the stream as the application reads it. Its fields are what
+        /// the peer says, and so is any `X-Libp2p-Peer` among them.
         request: Request<Body>,
         /// Answers the request.
         responder: Responder,

@@ -41,7 +41,8 @@ pub struct InboundRequest {
     pub request_id: InboundRequestId,
     /// The service that was asked for.
     pub service: ServiceName,
-    /// The request. Its body is read from the stream as the application reads it.
+    /// The request. Its body is read from the stream as the application reads it. Its fields are what
+    /// the peer says, and so is any `X-Libp2p-Peer` among them.
     pub request: Request<Body>,
     /// Answers the request.
     pub responder: Responder,
