@@ -30,13 +30,17 @@ const MAX_ESTABLISHED_PER_PEER: u32 = 8;
 /// How long a search goes on. Longer than a request waits: what is found late is of use to the next one.
 const SEARCH: Duration = Duration::from_secs(20);
 
+/// How long a peer may leave a ping unanswered, and then a second one for ten seconds, before its connection counts as dead.
+/// As long as a body may pause: a ping waits behind the large body that fills a slow line, which must not be cut for it.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// What the node does on its connections.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     /// First, as it refuses connections for all.
     limits: connection_limits::Behaviour,
     pub(super) identify: identify::Behaviour,
-    /// Measures round trips, and answers peers that do.
+    /// Measures round trips, answers peers that do, and notices where a peer does not.
     ping: ping::Behaviour,
     pub(super) http: HttpProxyBehaviour,
     pub(super) kad: Toggle<kad::Behaviour<MemoryStore>>,
@@ -83,7 +87,7 @@ impl Behaviour {
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits),
             identify: identify::Behaviour::new(identify),
-            ping: ping::Behaviour::default(),
+            ping: ping::Behaviour::new(ping::Config::new().with_timeout(SILENCE)),
             http: HttpProxyBehaviour::new(peer, http),
             kad: settings.kad.as_ref().map(|kad| table(keypair, kad)).into(),
             relay_client,

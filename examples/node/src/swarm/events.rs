@@ -1,9 +1,9 @@
 //! What follows from what the behaviours report?
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use libp2p::{
-    Multiaddr, PeerId, autonat, dcutr, identify, kad, mdns, relay,
+    Multiaddr, PeerId, autonat, dcutr, identify, kad, mdns, ping, relay,
     swarm::{ConnectionId, SwarmEvent},
     upnp,
 };
@@ -26,6 +26,11 @@ impl Node {
             }) => {
                 self.learn(connection_id, peer_id, &info);
             }
+            BehaviourEvent::Ping(ping::Event {
+                peer,
+                connection,
+                result: Err(failure),
+            }) => self.on_unanswered(peer, connection, &failure),
             BehaviourEvent::Kad(event) => self.on_kad(event),
             BehaviourEvent::Mdns(mdns::Event::Discovered(peers)) => {
                 tracing::debug!(?peers, "announced on the local network");
@@ -53,6 +58,16 @@ impl Node {
         for address in routes::usable(peer, &info.listen_addrs, via) {
             self.swarm.add_peer_address(peer, address);
         }
+    }
+
+    /// Ends a connection over which nothing comes back. Where the peer, or a router in between, went without a word, TCP tells
+    /// a quarter of an hour later, or never, and until then every request would wait on it in vain, and a relay for nobody.
+    fn on_unanswered(&mut self, peer: PeerId, connection: ConnectionId, failure: &ping::Failure) {
+        if !is_silence(failure) {
+            return;
+        }
+        tracing::info!(%peer, %failure, "nothing comes back over a connection; it is closed");
+        self.swarm.close_connection(connection);
     }
 
     fn on_kad(&mut self, event: kad::Event) {
@@ -206,6 +221,17 @@ impl Node {
     }
 }
 
+/// Whether nothing came for a ping. A peer that knows no pings, or resets their streams as it has too many, is there.
+fn is_silence(failure: &ping::Failure) -> bool {
+    match failure {
+        ping::Failure::Timeout => true,
+        ping::Failure::Unsupported => false,
+        ping::Failure::Other { error } => error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut),
+    }
+}
+
 fn on_relay_server(event: &relay::Event) {
     match event {
         relay::Event::ReservationReqAccepted {
@@ -258,11 +284,16 @@ fn on_upnp(event: &upnp::Event) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::{StreamExt as _, future};
     use libp2p::{
         core::Endpoint,
         identity::Keypair,
-        swarm::{NetworkBehaviour as _, dial_opts::DialOpts},
+        swarm::{
+            NetworkBehaviour as _,
+            dial_opts::{DialOpts, PeerCondition},
+        },
     };
     use libp2p_http_proxy::{Destination, Request, ServiceName};
 
@@ -324,6 +355,64 @@ mod tests {
         tokio::select! {
             () = work => {}
             ended = there.run_until(future::pending::<()>()) => panic!("{ended:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_over_which_nothing_comes_back_is_closed_and_no_other() {
+        let (mut there, mut here) = (node(), node());
+        there
+            .listen(&"/ip4/127.0.0.1/tcp/0".parse().unwrap())
+            .unwrap();
+        let address = there.listening().await.unwrap().remove(0);
+        let peer = there.peer();
+        let work = async {
+            let failed = |error: io::Error| ping::Failure::Other {
+                error: error.into(),
+            };
+            let failures = [
+                (ping::Failure::Unsupported, false),
+                (failed(io::ErrorKind::ConnectionReset.into()), false),
+                (failed(io::ErrorKind::TimedOut.into()), true),
+                (ping::Failure::Timeout, true),
+            ];
+            let mut connections = Vec::new();
+            for _ in &failures {
+                let opts = DialOpts::peer_id(peer)
+                    .addresses(vec![address.clone()])
+                    .condition(PeerCondition::Always)
+                    .build();
+                connections.push(opts.connection_id());
+                here.swarm.dial(opts).unwrap();
+            }
+            let mut established = 0;
+            while established < connections.len() {
+                let event = here.swarm.select_next_some().await;
+                let is_one = matches!(event, SwarmEvent::ConnectionEstablished { .. });
+                established += usize::from(is_one);
+            }
+            let mut dead = Vec::new();
+            for (connection, (failure, is_dead)) in connections.into_iter().zip(failures) {
+                let event = ping::Event {
+                    peer,
+                    connection,
+                    result: Err(failure),
+                };
+                here.on_behaviour(BehaviourEvent::Ping(event));
+                dead.extend(is_dead.then_some(connection));
+            }
+            while !dead.is_empty() {
+                let event = here.swarm.select_next_some().await;
+                if let SwarmEvent::ConnectionClosed { connection_id, .. } = event {
+                    assert!(dead.contains(&connection_id), "it is alive");
+                    dead.retain(|dead| *dead != connection_id);
+                }
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            ended = there.run_until(future::pending::<()>()) => panic!("{ended:?}"),
+            () = tokio::time::sleep(Duration::from_secs(30)) => panic!("it stays open"),
         }
     }
 }
