@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use anyhow::{Context, Result};
 use futures::{AsyncRead, AsyncWrite};
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy, split},
     net::TcpStream,
     time::{Instant, sleep, timeout},
 };
@@ -37,6 +37,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// How long the gateway may take for the words of goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How much of a request is moved at once: as much as of a response.
+const PART: usize = 8 * 1024;
 
 /// The first pause before another try, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
@@ -235,21 +238,55 @@ async fn pass(stream: MuxStream, to: To) {
 }
 
 async fn pass_to(stream: MuxStream, to: &To) -> io::Result<()> {
-    let mut stream = stream.compat();
+    let stream = stream.compat();
     let cannot = |error: &io::Error| tracing::warn!(%to, %error, "cannot connect to the server");
     match to {
         To::Tcp(address) => {
-            let mut server = TcpStream::connect(address).await.inspect_err(cannot)?;
+            let server = TcpStream::connect(address).await.inspect_err(cannot)?;
             server.set_nodelay(true)?;
-            copy_bidirectional(&mut stream, &mut server).await?;
+            exchange(stream, server).await
         }
         #[cfg(unix)]
         To::Unix(path) => {
             let server = tokio::net::UnixStream::connect(path).await;
-            copy_bidirectional(&mut stream, &mut server.inspect_err(cannot)?).await?;
+            exchange(stream, server.inspect_err(cannot)?).await
         }
     }
-    Ok(())
+}
+
+/// Moves bytes both ways, until both have ended.
+///
+/// A server may answer a request, and end the connection, without reading all of it. What it said still arrives.
+async fn exchange<A, B>(stream: A, server: B) -> io::Result<()>
+where
+    A: tokio::io::AsyncRead + tokio::io::AsyncWrite,
+    B: tokio::io::AsyncRead + tokio::io::AsyncWrite,
+{
+    let (mut requests, mut to_gateway) = split(stream);
+    let (mut responses, mut to_server) = split(server);
+    let there = async {
+        let mut buffer = vec![0; PART];
+        loop {
+            let count = requests.read(&mut buffer).await?;
+            let taken = match count {
+                0 => to_server.shutdown().await,
+                _ => to_server.write_all(&buffer[..count]).await,
+            };
+            if let Err(error) = taken {
+                // Whatever came before is still to be read, and then the same.
+                tracing::debug!(%error, "the server takes no more");
+                return Ok(());
+            }
+            if count == 0 {
+                return Ok(());
+            }
+        }
+    };
+    let back = async {
+        copy(&mut responses, &mut to_gateway).await?;
+        to_gateway.shutdown().await
+    };
+    tokio::try_join!(there, back).map(drop)
 }
 
 /// How long to wait before the next try: twice as long as before, with some chance in it, so that the listeners of a gateway
@@ -281,7 +318,63 @@ fn jitter() -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        mem,
+        pin::Pin,
+        task::{Context as TaskContext, Poll},
+    };
+
+    use tokio::io::ReadBuf;
+
     use super::*;
+
+    /// Has answered, and takes nothing.
+    struct Refuses(&'static [u8]);
+
+    impl tokio::io::AsyncRead for Refuses {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut TaskContext<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.0.is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+            buffer.put_slice(mem::take(&mut self.0));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl tokio::io::AsyncWrite for Refuses {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut TaskContext<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_server_says_arrives_though_it_takes_no_more() {
+        const ANSWER: &[u8] = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
+        let (near, mut far) = tokio::io::duplex(1024);
+        far.write_all(b"POST / HTTP/1.1\r\n").await.unwrap();
+        let error = exchange(near, Refuses(ANSWER)).await.unwrap_err();
+        // Not an orderly end: what is cut must not look complete.
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        let mut arrived = Vec::new();
+        far.read_to_end(&mut arrived).await.unwrap();
+        assert_eq!(arrived, ANSWER);
+    }
 
     #[test]
     fn pauses_grow_to_a_bound_and_begin_anew_after_what_worked() {
