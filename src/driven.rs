@@ -13,6 +13,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use futures::{FutureExt, TryFutureExt, future::BoxFuture};
@@ -20,6 +21,8 @@ use libp2p_core::{
     muxing::{StreamMuxer, StreamMuxerEvent, StreamMuxerExt as _},
     upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo},
 };
+
+use crate::timer::Watchdog;
 
 /// How tasks are started.
 pub(crate) type Spawn = Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>;
@@ -116,6 +119,10 @@ where
 /// no more before the first is answered.
 const MAX_WAITING: usize = 256;
 
+/// How long a connection may take to close. What the other side has not taken by then nobody waits for: it may be gone without a
+/// word, or leave it there for ever, and until then the swarm would count the connection, and keep what it holds.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// The swarm's end of a [`Driven`] multiplexer.
 pub struct DrivenMuxer<M: StreamMuxer>(Arc<Mutex<State<M>>>);
 
@@ -138,6 +145,8 @@ struct State<M: StreamMuxer> {
     opens: bool,
     swarm: Option<Waker>,
     task: Option<Waker>,
+    /// How long it may take to close, and since when it does.
+    closing: (Duration, Watchdog),
 }
 
 impl<M> DrivenMuxer<M>
@@ -154,6 +163,7 @@ where
             opens: false,
             swarm: None,
             task: None,
+            closing: (CLOSING, Watchdog::default()),
         }));
         spawn(Box::pin(Drive(Arc::downgrade(&state))));
         Self(state)
@@ -291,7 +301,12 @@ impl<M: StreamMuxer + Unpin> StreamMuxer for DrivenMuxer<M> {
             state.left = true;
             state.wake_task();
         }
-        state.muxer.poll_close_unpin(cx)
+        let closed = state.muxer.poll_close_unpin(cx);
+        let (limit, watchdog) = &mut state.closing;
+        match closed {
+            Poll::Pending => watchdog.poll_expired(cx, *limit).map(Ok),
+            closed => closed,
+        }
     }
 }
 
@@ -337,7 +352,7 @@ impl<M: StreamMuxer> Drop for Drive<M> {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, io, time::Duration};
+    use std::{future::poll_fn, io};
 
     use futures::{
         AsyncReadExt as _, AsyncWriteExt as _, future::try_join, io::Cursor, task::noop_waker_ref,
@@ -451,6 +466,19 @@ mod tests {
             .expect("is closed");
         within(task).await.expect("ends");
         take(&mut far).await.expect_err("the connection has ended");
+    }
+
+    #[tokio::test]
+    async fn a_side_that_takes_nothing_is_not_waited_for_at_the_end() {
+        let [(mut near, _), (far, task)] = ends().await;
+        task.abort();
+        let mut opened = open(&mut near).await.expect("is opened");
+        opened.write_all(&[7; 4096]).await.expect("is taken");
+        lock(&near.0).closing.0 = Duration::from_millis(50);
+        within(poll_fn(|cx| near.poll_close_unpin(cx)))
+            .await
+            .expect("is closed");
+        drop(far);
     }
 
     #[tokio::test]
