@@ -158,8 +158,8 @@ impl Exchanges {
         for returned in inbox.returned {
             self.welcome(returned);
         }
-        for ending in inbox.ending {
-            self.end(ending);
+        for Returned { hop, seat } in inbox.ending {
+            self.end(hop, seat, None);
         }
         for arrival in inbox.arrived {
             self.dispatch(arrival);
@@ -182,29 +182,34 @@ impl Exchanges {
         } else if !hop.writer.encoder().is_complete() {
             // Dropping the stream resets it: a response that was cut must not look complete.
             self.report(request_id, InboundFailure::ResponseIncomplete);
-        } else if seat.home.is_ending() {
-            hop.reader.start_waiting();
-            self.end(Returned { hop, seat });
         } else {
-            let is_sent = hop.writer.check_sent().is_ok();
-            let link = Arc::clone(&self.link);
-            self.jobs.push(Box::pin(async move {
-                if let Err(error) = hop.try_close().await {
-                    tracing::debug!(%error, "stream failed while it was closed");
-                    if !is_sent {
-                        link.leave(|inbox| inbox.unsent.push(request_id));
-                    }
-                }
-                drop(seat);
-            }));
+            hop.reader.start_waiting();
+            self.end(hop, seat, request_id);
         }
     }
 
-    /// Ends a stream of a service that ends, once its peer has what was sent.
-    fn end(&mut self, Returned { hop, mut seat }: Returned) {
+    /// Ends a stream in order, and where its service ends, once its peer has what was sent. `request_id` is the request whose
+    /// response may still be on its way.
+    fn end(
+        &mut self,
+        hop: Hop<Server>,
+        mut seat: Box<InboundSeat>,
+        request_id: Option<InboundRequestId>,
+    ) {
         seat.running.get_or_insert_with(|| self.link.run());
+        let is_sent = hop.writer.check_sent().is_ok();
+        let link = Arc::clone(&self.link);
         self.jobs.push(Box::pin(async move {
-            hop.linger(LINGER).await;
+            let ended = match seat.home.is_ending() {
+                true => hop.linger(LINGER).await,
+                false => hop.try_close().await,
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "stream failed while it was closed");
+                if !is_sent {
+                    link.leave(|inbox| inbox.unsent.push(request_id));
+                }
+            }
             drop(seat);
         }));
     }

@@ -87,11 +87,11 @@ impl<R: Role> Hop<R> {
     /// Ends the stream in order, and waits until the other side has ended it, too: for at most `limit` since the wait
     /// for it [began](Reader::start_waiting). Whatever carries the stream may throw away what has not arrived if it is
     /// closed or reset before, as the kernel and QUIC do.
-    pub(crate) async fn linger(mut self, limit: Duration) {
-        if poll_fn(|cx| self.writer.poll_close(cx)).await.is_ok() {
-            let mut left = LINGERING_BYTES;
-            poll_fn(|cx| self.reader.poll_last(cx, limit, &mut left)).await;
-        }
+    pub(crate) async fn linger(mut self, limit: Duration) -> Result<(), ExchangeError> {
+        poll_fn(|cx| self.writer.poll_close(cx)).await?;
+        let mut left = LINGERING_BYTES;
+        poll_fn(|cx| self.reader.poll_last(cx, limit, &mut left)).await;
+        Ok(())
     }
 }
 

@@ -273,7 +273,7 @@ async fn serve_stream(site: Arc<Site>, inbound: Box<Inbound>) {
         End::Gone => {}
         End::Last(mut hop) if site.ending.has_begun() && hop.writer.encoder().is_complete() => {
             hop.reader.start_waiting();
-            hop.linger(LINGER).await;
+            let _nobody_is_left_to_tell = hop.linger(LINGER).await;
         }
         End::Last(hop) => seat.returned(hop),
         End::Unread(hop, error) => {
@@ -282,7 +282,9 @@ async fn serve_stream(site: Arc<Site>, inbound: Box<Inbound>) {
             }
         }
         // Counted from the last exchange: how long it is ago.
-        End::Ending(hop) => hop.linger(LINGER).await,
+        End::Ending(hop) => {
+            let _nobody_is_left_to_tell = hop.linger(LINGER).await;
+        }
     }
 }
 

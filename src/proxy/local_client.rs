@@ -184,7 +184,7 @@ async fn finish(mut hop: Hop<Server>) {
         return;
     }
     hop.reader.start_waiting();
-    hop.linger(LINGER).await;
+    let _nobody_is_left_to_tell = hop.linger(LINGER).await;
 }
 
 #[cfg(test)]
