@@ -6,6 +6,8 @@
     reason = "each program that includes this uses a part of it"
 )]
 
+use std::time::UNIX_EPOCH;
+
 use bytes::BytesMut;
 use libp2p_http_proxy::{
     h1::{
@@ -14,7 +16,7 @@ use libp2p_http_proxy::{
     },
     rewrite::{
         CookieScope, ForwardedMode, HostPolicy, HostValue, PEER_FIELD, RequestRewrite,
-        ResponseRewrite, allowed_trailers, is_loop, origin_form,
+        ResponseRewrite, allowed_trailers, is_loop, max_forwards, origin_form,
     },
 };
 
@@ -129,8 +131,21 @@ fn rewrite_request(settings: u8, found: &[Found<RequestHead>]) {
         _ => {}
     }
 
+    match max_forwards(head) {
+        Ok(Some(left)) => {
+            assert_eq!(max_forwards(passed), Ok(Some(left.saturating_sub(1))));
+        }
+        _ => {
+            let came = head.fields().get_all("Max-Forwards");
+            assert!(came.eq(passed.fields().get_all("Max-Forwards")));
+        }
+    }
+
     let untouched = |field: &Field<'_>| {
-        !is_of_hop(field.name) && !is_set_by_proxy(field.name) && !field.is("Expect")
+        let may_change = ["Expect", "Max-Forwards"];
+        !is_of_hop(field.name)
+            && !is_set_by_proxy(field.name)
+            && !may_change.iter().any(|name| field.is(name))
     };
     let nominated: Vec<_> = head
         .fields()
@@ -166,6 +181,10 @@ fn rewrite_response(settings: u8, asked: RequestContext, found: &[Found<Response
     }
     if let Some(scope) = scope {
         rewrite = rewrite.with_cookie_scope(scope);
+    }
+    let with_date = settings & 0x80 != 0;
+    if with_date {
+        rewrite = rewrite.with_date(UNIX_EPOCH);
     }
     let line = StatusLine {
         status: head.status(),
@@ -220,6 +239,15 @@ fn rewrite_response(settings: u8, asked: RequestContext, found: &[Found<Response
         check_body(rest, body);
     }
     check_fields(passed.fields().iter(), false);
+    let (came, dates) = (
+        head.fields().get_all("Date"),
+        passed.fields().get_all("Date"),
+    );
+    if with_date && head.status() >= 200 && came.clone().next().is_none() {
+        assert!(dates.eq([b"Thu, 01 Jan 1970 00:00:00 GMT"]));
+    } else {
+        assert!(came.eq(dates), "a Date was changed");
+    }
     check_untouched(head.fields(), passed.fields(), |came, passed| match scope {
         Some(scope) if is_cookie(came.name) => {
             let prefix = (scope == below).then_some(COOKIE_PATH);
@@ -239,6 +267,7 @@ fn check_untouched(came: &Fields, passed: &Fields, check: impl Fn(Field<'_>, Fie
     let ends = |field: &Field<'_>| {
         let protected = [
             "Host",
+            "Max-Forwards",
             "Forwarded",
             "X-Forwarded-For",
             "X-Forwarded-Host",
@@ -248,7 +277,8 @@ fn check_untouched(came: &Fields, passed: &Fields, check: impl Fn(Field<'_>, Fie
         nominated.iter().any(is_nominated) && !protected.iter().any(|name| field.is(name))
     };
     let is_untouched = |field: &Field<'_>| {
-        !is_of_hop(field.name) && !is_peer_claim(field.name) && !field.is("Via")
+        let is_checked = ["Via", "Date"].iter().any(|name| field.is(name));
+        !is_of_hop(field.name) && !is_peer_claim(field.name) && !is_checked
     };
     let came: Vec<_> = came
         .iter()

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 
 use crate::{
+    date::put_date,
     error::{ExchangeError, Wait},
     failure::{Failure, Page},
     h1::{Error, Length, RequestContext, Sending, Server, StatusLine, reason_phrase},
@@ -27,7 +28,9 @@ pub(crate) async fn answer(
             ..Sending::default()
         };
         encoder.response_with(context, line, sending, out, |fields| {
-            fields.put_all(&page.fields)
+            fields.put_all(&page.fields)?;
+            put_date(fields, &page.fields);
+            Ok(())
         })?;
         encoder.data(&page.body, out)?;
         encoder.end(None, out)

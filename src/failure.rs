@@ -11,6 +11,7 @@ pub use self::page::Page;
 use self::page::printable;
 use crate::{
     h1,
+    rewrite::InvalidMaxForwards,
     route::{HostError, RouteError, split_query},
     service::{Protocol, ServiceName},
 };
@@ -35,6 +36,10 @@ pub enum Failure {
     /// The host looks like that of a service, and is none.
     #[error(transparent)]
     BadHost(#[from] HostError),
+
+    /// The request does not say clearly how many proxies it may pass.
+    #[error(transparent)]
+    BadMaxForwards(#[from] InvalidMaxForwards),
 
     /// The rest of the request did not come in time.
     #[error("the request did not arrive within {} s: send it faster, or raise the timeout", seconds(.limit))]

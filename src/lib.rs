@@ -85,6 +85,7 @@ mod browser;
 mod client;
 mod coalescing;
 mod config;
+mod date;
 mod destination;
 mod driven;
 mod error;

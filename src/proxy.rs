@@ -12,6 +12,7 @@ mod exchange;
 mod forward;
 mod gateway;
 mod hosts;
+mod last;
 mod local_client;
 mod observer;
 #[cfg(feature = "tower")]

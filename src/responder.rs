@@ -14,6 +14,7 @@ use futures::AsyncWrite;
 
 use crate::{
     config::Config,
+    date::put_date,
     error::ExchangeError,
     h1::{Fields, Length, RequestContext, ResponseHead, Sending, Server, StatusLine, Version},
     hop::{Hop, Pump, Writer},
@@ -252,7 +253,9 @@ impl Responder {
                 ..Sending::default()
             };
             encoder.response_with(&context, head.into(), sending, out, |fields| {
-                fields.put_all(head.fields())
+                fields.put_all(head.fields())?;
+                put_date(fields, head.fields());
+                Ok(())
             })
         })
     }

@@ -3,6 +3,7 @@
 mod added;
 mod cookie;
 mod host;
+mod max_forwards;
 mod request;
 mod response;
 mod scope;
@@ -22,6 +23,7 @@ pub(crate) use self::via::Pseudonym;
 pub use self::{
     cookie::{CookieScope, InvalidCookiePrefix},
     host::{HostPolicy, HostValue, InvalidHostValue},
+    max_forwards::{InvalidMaxForwards, max_forwards},
     request::RequestRewrite,
     response::ResponseRewrite,
     scope::{PEER_FIELD, allowed_trailers},

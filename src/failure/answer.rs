@@ -10,7 +10,7 @@ impl Failure {
         match self {
             Self::BadRequest(error) => error.status(),
             Self::BadRoute(error) => error.status(),
-            Self::BadHost(_) => 400,
+            Self::BadHost(_) | Self::BadMaxForwards(_) => 400,
             // The method stays: what is redirected may be a form that was sent.
             Self::OwnOrigin { .. } => 307,
             Self::OriginNotAllowed { .. }
@@ -61,6 +61,7 @@ impl Failure {
             Self::BadRequest(_)
             | Self::BadRoute(_)
             | Self::BadHost(_)
+            | Self::BadMaxForwards(_)
             | Self::RequestTimeout { .. }
             | Self::BodyTooLarge { .. }
             | Self::RequestBeyondRelay { .. } => "http_request_error",

@@ -47,11 +47,16 @@ impl Field<'_> {
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
+
+    /// Whether the value is a credential.
+    pub(crate) fn is_secret(&self) -> bool {
+        SECRET.iter().any(|name| self.is(name))
+    }
 }
 
 impl fmt::Debug for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if SECRET.iter().any(|name| self.is(name)) {
+        if self.is_secret() {
             write!(f, "{}: [redacted]", self.name)
         } else {
             write!(f, "{}: {}", self.name, self.value.escape_ascii())

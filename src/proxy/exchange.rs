@@ -59,6 +59,7 @@ impl Passage<'_> {
     fn response<'s>(&'s self, head: &'s ResponseHead) -> ResponseRewrite<'s> {
         let mut rewrite = ResponseRewrite::new(head);
         rewrite.set_terms(&self.asked.terms);
+        rewrite.set_date();
         rewrite.set_own_via(self.pseudonym);
         rewrite
     }

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use crate::{
     arrival::{ORIGIN, refuse_request},
-    failure::Failure,
+    failure::{Failure, Page},
     h1::{RequestHead, Server},
     hop::{Hop, LINGER},
     ids::InboundRequestId,
@@ -25,7 +25,8 @@ use crate::{
         downstream::{Answer, End, serve},
         drain::Drain,
         ending::Ending,
-        exchange::{Asked, Passage, pass, refuse},
+        exchange::{Asked, Passage, pass, refuse, reply},
+        last::answer_as_last,
         observer::{Observer, Side},
         record::Audience,
         rules::{Followed, ForwardRules, Rules},
@@ -110,6 +111,14 @@ pub struct Forward {
     audience: Audience,
     way: Way,
     local_peer: PeerId,
+}
+
+/// Who gives the response to a request.
+enum Turn<'a> {
+    /// The server, which is to get this target.
+    Pass(Cow<'a, str>),
+    /// This node.
+    Answer(Page),
 }
 
 /// What the requests of one service have in common.
@@ -346,7 +355,7 @@ impl Site {
             terms: Terms::default(),
         };
         let left = match self.check(stream, &head) {
-            Ok(target) => {
+            Ok(Turn::Pass(target)) => {
                 let rules = stream.rules.seen();
                 let mut rewrite = RequestRewrite::new(&head)
                     .with_host(rules.host(), self.connections.way().host());
@@ -368,6 +377,10 @@ impl Site {
                 let passed = pin!(pass(hop, &passage, &connect, &mut record));
                 passed.instrument(span).await
             }
+            Ok(Turn::Answer(page)) => {
+                reply(&mut hop, asked, page, false, &mut record).await;
+                Some(hop)
+            }
             Err(failure) => {
                 refuse(&mut hop, asked, &failure, &mut record).await;
                 Some(hop)
@@ -377,18 +390,15 @@ impl Site {
         left
     }
 
-    /// The target for the server, if the request may go on.
-    fn check<'a>(
-        &self,
-        stream: &PeerStream,
-        head: &'a RequestHead,
-    ) -> Result<Cow<'a, str>, Failure> {
+    /// Who answers a request, if it is allowed.
+    fn check<'a>(&self, stream: &PeerStream, head: &'a RequestHead) -> Result<Turn<'a>, Failure> {
         if is_loop(head, self.pseudonym.as_str()) {
             return Err(Failure::LoopDetected);
         }
         let target = origin_form(head.method(), head.target())?;
         let (rules, peer) = (stream.rules.seen(), stream.link.peer);
         rules.check(peer, &stream.service.name, head, &target)?;
-        Ok(target)
+        let last = answer_as_last(head, ORIGIN)?;
+        Ok(last.map_or(Turn::Pass(target), Turn::Answer))
     }
 }

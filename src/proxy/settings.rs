@@ -15,6 +15,7 @@ use crate::{
     proxy::{
         clients::{self, Clients},
         hosts::{Hosts, Place, Reach, authority, misdirected, split_port},
+        last::answer_as_last,
         observer::{Observer, Side},
         recent::Recent,
         record::{Audience, Record},
@@ -192,6 +193,10 @@ impl Settings {
     ) -> Routed<'a> {
         let mut terms = Terms::default();
         let turn = self.turn(rules, head, recent, &mut terms);
+        let turn = turn.and_then(|turn| match turn {
+            Turn::Pass(..) => Ok(answer_as_last(head, GATEWAY)?.map_or(turn, Turn::Answer)),
+            turn => Ok(turn),
+        });
         Routed { terms, turn }
     }
 

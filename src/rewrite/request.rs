@@ -8,7 +8,9 @@ use libp2p_identity::PeerId;
 use super::{
     ForwardedMode, HostPolicy, HostValue,
     added::Added,
-    client_text, passed_on, protocol_names,
+    client_text,
+    max_forwards::counted_down,
+    passed_on, protocol_names,
     scope::{
         FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Nominated, PEER_FIELD, ends_at_hop,
         forwarded_field, is_of_client, is_peer_field, is_route_field,
@@ -59,6 +61,8 @@ pub struct RequestRewrite<'a> {
     head: &'a RequestHead,
     nominated: Nominated<'a>,
     host: Option<&'a str>,
+    /// The `Max-Forwards` for the next hop, if it is not the one that came.
+    max_forwards: Option<Box<[u8]>>,
     forwarded: ForwardedMode,
     /// Whether a browser keeps credentials for the origin that was asked, which others share.
     shares_origin: bool,
@@ -67,7 +71,8 @@ pub struct RequestRewrite<'a> {
 
 impl<'a> RequestRewrite<'a> {
     /// Passes `head` on without the fields that concern the hop it came over, and without any [`PEER_FIELD`],
-    /// [`ADDRESSES_FIELD`](crate::route::ADDRESSES_FIELD) and [`MULTIADDR_FIELD`](crate::route::MULTIADDR_FIELD).
+    /// [`ADDRESSES_FIELD`](crate::route::ADDRESSES_FIELD) and [`MULTIADDR_FIELD`](crate::route::MULTIADDR_FIELD). A
+    /// [`Max-Forwards`](super::max_forwards) is counted down; a request that says zero is not to be passed on at all.
     #[must_use]
     pub fn new(head: &'a RequestHead) -> Self {
         Self {
@@ -77,6 +82,7 @@ impl<'a> RequestRewrite<'a> {
                 false => Nominated::new(head.fields()),
             },
             host: None,
+            max_forwards: counted_down(head),
             forwarded: ForwardedMode::Off,
             shares_origin: false,
             added: Added::default(),
@@ -225,10 +231,12 @@ impl<'a> RequestRewrite<'a> {
         if self.drops(field) {
             return Passed::Dropped;
         }
-        match self.host {
-            Some(host) if field.kind() == Kind::Host => Passed::Replaced(host.as_bytes()),
-            _ => Passed::Kept,
-        }
+        let replaced = match field.kind() {
+            Kind::Host => self.host.map(str::as_bytes),
+            Kind::MaxForwards => self.max_forwards.as_deref(),
+            _ => None,
+        };
+        replaced.map_or(Passed::Kept, Passed::Replaced)
     }
 
     #[inline]

@@ -1,5 +1,7 @@
 //! What becomes of a response on its way back to the client's hop?
 
+use std::time::SystemTime;
+
 use bytes::BytesMut;
 
 use super::{
@@ -11,9 +13,12 @@ use super::{
     terms::{grants_reading, speaks_for_origin},
     via::{Pseudonym, VIA},
 };
-use crate::h1::{
-    Encoder, Entry, Field, FieldWriter, Fields, Kind, Misuse, Passed, RequestContext, ResponseHead,
-    Sending, Server,
+use crate::{
+    date::{DATE, date, is_dated},
+    h1::{
+        Encoder, Entry, Field, FieldWriter, Fields, Kind, Misuse, Passed, RequestContext,
+        ResponseHead, Sending, Server,
+    },
 };
 
 /// How the head of one response, interim ones included, is passed on to the client's hop.
@@ -72,6 +77,34 @@ impl<'a> ResponseRewrite<'a> {
         // Most responses set none.
         if fields.values(Kind::SetCookie).next().is_some() {
             self.confined = scope.confine(fields).map(Box::new);
+        }
+    }
+
+    /// Adds a `Date`, where the server has sent none: who passes a final response on says when it came (RFC 9110,
+    /// section 6.6.1).
+    #[must_use]
+    #[inline]
+    pub fn with_date(mut self, now: SystemTime) -> Self {
+        if self.is_undated() {
+            self.add_date(now);
+        }
+        self
+    }
+
+    /// As [`with_date`](Self::with_date), and looks at the clock only where it has to.
+    pub(crate) fn set_date(&mut self) {
+        if self.is_undated() {
+            self.add_date(SystemTime::now());
+        }
+    }
+
+    fn is_undated(&self) -> bool {
+        self.head.status() >= 200 && !is_dated(self.head.fields())
+    }
+
+    fn add_date(&mut self, now: SystemTime) {
+        if let Some(text) = date(now) {
+            self.added.push_joined(DATE, [&text[..]]);
         }
     }
 

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::via::VIA;
 use crate::{
+    date::DATE,
     h1::{Entry, Fields, Kind, is_allowed_trailer, tokens},
     route::{ADDRESSES_FIELD, MULTIADDR_FIELD},
 };
@@ -24,11 +25,13 @@ const REAL_IP: &str = "X-Real-IP";
 const FORWARDED: &str = "Forwarded";
 
 /// Fields that a `Connection` option never removes, beside those [about the client](is_of_client). Who could make a proxy
-/// drop them would change where a request goes or hide where it came from.
-const PROTECTED: [&str; 5] = [
+/// drop them would change where a request goes or how far, or hide where or when it came from.
+const PROTECTED: [&str; 7] = [
     "Host",
     "Content-Length",
     "Transfer-Encoding",
+    "Max-Forwards",
+    DATE,
     FORWARDED,
     VIA,
 ];
@@ -38,7 +41,7 @@ const PROTECTED: [&str; 5] = [
 /// (RFC 9110, section 6.5.1).
 const NOT_IN_TRAILERS: [&str; 11] = [
     "Age",
-    "Date",
+    DATE,
     "Expires",
     "Location",
     "Pragma",

@@ -81,7 +81,7 @@ pub(crate) async fn answer_one<A, F, B, E>(
     let (head, length) = (write_head(head), head.declared_length());
     let mut builder = http1::Builder::new();
     builder
-        .auto_date_header(false)
+        .auto_date_header(true)
         .max_headers(config.limits().fields())
         .max_buf_size(LEAST_BUFFER.max(2 * head.len()));
     let switched = Arc::new(AtomicBool::new(false));

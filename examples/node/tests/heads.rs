@@ -58,7 +58,8 @@ async fn fields_keep_their_order_case_and_repeats() {
     let server = Server::bind().await;
     let pair = Pair::start(&server.target()).await;
     let response = "HTTP/1.1 200 Fine, thanks\r\nSet-Cookie: a=1\r\nx-B: 1\r\nSet-Cookie: b=2\r\n\
-                    X-b: \u{e9}\r\nX-Empty:\r\nServer: none\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                    X-b: \u{e9}\r\nX-Empty:\r\nServer: none\r\ndAte: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\
+                    Connection: close\r\n\r\n";
     let args = [
         "--include",
         "-A",
@@ -116,6 +117,7 @@ async fn fields_keep_their_order_case_and_repeats() {
             "X-b: \u{e9}",
             "X-Empty: ",
             "Server: none",
+            "dAte: Sun, 06 Nov 1994 08:49:37 GMT",
             "Content-Length: 0",
             ""
         ]

@@ -11,6 +11,7 @@ pub(crate) enum Kind {
     Extension,
     Te,
     Via,
+    Date,
     Host,
     Expect,
     Upgrade,
@@ -19,6 +20,7 @@ pub(crate) enum Kind {
     SetCookie,
     Connection,
     KeepAlive,
+    MaxForwards,
     ContentLength,
     ProxyConnection,
     TransferEncoding,
@@ -28,11 +30,12 @@ pub(crate) enum Kind {
 }
 
 /// Every kind, at the place of its number.
-const ALL: [Kind; 17] = [
+const ALL: [Kind; 19] = [
     Kind::Other,
     Kind::Extension,
     Kind::Te,
     Kind::Via,
+    Kind::Date,
     Kind::Host,
     Kind::Expect,
     Kind::Upgrade,
@@ -40,6 +43,7 @@ const ALL: [Kind; 17] = [
     Kind::SetCookie,
     Kind::Connection,
     Kind::KeepAlive,
+    Kind::MaxForwards,
     Kind::ContentLength,
     Kind::ProxyConnection,
     Kind::TransferEncoding,
@@ -59,6 +63,7 @@ impl Kind {
         let (is_so, kind) = match (name.len(), first) {
             (2, b't') => (is(name, b"te"), Self::Te),
             (3, b'v') => (is(name, b"via"), Self::Via),
+            (4, b'd') => (is(name, b"date"), Self::Date),
             (4, b'h') => (is(name, b"host"), Self::Host),
             (6, b'e') => (is(name, b"expect"), Self::Expect),
             (7, b'u') => (is(name, b"upgrade"), Self::Upgrade),
@@ -67,6 +72,7 @@ impl Kind {
             (11, b's') => (is(name, b"set-cookie2"), Self::SetCookie),
             (10, b'c') => (is(name, b"connection"), Self::Connection),
             (10, b'k') => (is(name, b"keep-alive"), Self::KeepAlive),
+            (12, b'm') => (is(name, b"max-forwards"), Self::MaxForwards),
             (14, b'c') => (is(name, b"content-length"), Self::ContentLength),
             (16, b'p') => (is(name, b"proxy-connection"), Self::ProxyConnection),
             (17, b't') => (is(name, b"transfer-encoding"), Self::TransferEncoding),
@@ -141,9 +147,10 @@ impl Kinds {
 mod tests {
     use super::*;
 
-    const NAMES: [(&str, Kind); 16] = [
+    const NAMES: [(&str, Kind); 18] = [
         ("TE", Kind::Te),
         ("Via", Kind::Via),
+        ("Date", Kind::Date),
         ("Host", Kind::Host),
         ("Expect", Kind::Expect),
         ("Upgrade", Kind::Upgrade),
@@ -152,6 +159,7 @@ mod tests {
         ("Set-Cookie2", Kind::SetCookie),
         ("Connection", Kind::Connection),
         ("Keep-Alive", Kind::KeepAlive),
+        ("Max-Forwards", Kind::MaxForwards),
         ("Content-Length", Kind::ContentLength),
         ("Proxy-Connection", Kind::ProxyConnection),
         ("Transfer-Encoding", Kind::TransferEncoding),

@@ -107,6 +107,7 @@ impl GatewayService {
     ) -> Result<http::Response<()>, Failure> {
         let mut rewrite = ResponseRewrite::new(head);
         rewrite.set_terms(terms);
+        rewrite.set_date();
         rewrite.set_own_via(&self.settings.pseudonym);
         let answer = convert::response_parts(head, rewrite.fields());
         let mut answer = answer.map_err(Failure::InvalidResponse)?;
