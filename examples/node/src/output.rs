@@ -9,7 +9,7 @@ use std::{
 use libp2p::{Multiaddr, PeerId};
 use libp2p_http_proxy::{ServiceName, Target, route::Domain};
 
-use crate::swarm::RelayLimits;
+use crate::{logging::plain, swarm::RelayLimits};
 
 /// One line of standard output. Later versions add kinds of lines, and change none.
 #[derive(Debug)]
@@ -47,7 +47,8 @@ impl fmt::Display for Fact<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Peer(peer) => write!(f, "peer {peer}"),
-            Self::Listening(address) => write!(f, "listening {address}"),
+            // A relay says where it is reached, and can have any text as the name of a host there.
+            Self::Listening(address) => write!(f, "listening {}", plain(&address.to_string())),
             Self::Service(name, target) => write!(f, "service {name} -> {target}"),
             Self::Host(name, host) => write!(f, "host {name} {host}"),
             Self::Gateway(address) => write!(f, "gateway http://{address}"),

@@ -2,6 +2,11 @@
 
 mod support;
 
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, SwarmBuilder, multiaddr::Protocol, noise, relay, swarm::SwarmEvent, tcp, yamux,
+};
+
 use self::support::{
     data,
     node::{Node, TCP},
@@ -9,6 +14,30 @@ use self::support::{
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+
+/// A relay that says of itself that it is reached at `address`, and what `--relay` takes.
+async fn liar(address: Multiaddr) -> String {
+    let mut swarm = SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(
+            tcp::Config::default(),
+            noise::Config::new,
+            yamux::Config::default,
+        )
+        .unwrap()
+        .with_behaviour(|key| relay::Behaviour::new(key.public().to_peer_id(), Default::default()))
+        .unwrap()
+        .build();
+    swarm.add_external_address(address);
+    swarm.listen_on(TCP.parse().unwrap()).unwrap();
+    let at = loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+            break format!("{address}/p2p/{}", swarm.local_peer_id());
+        }
+    };
+    tokio::spawn(async move { while swarm.next().await.is_some() {} });
+    at
+}
 
 /// A relay, and what `--relay` takes.
 async fn relay(more: &[&str]) -> (Node, String) {
@@ -211,4 +240,35 @@ async fn a_relay_that_is_not_there_does_not_stop_the_node() {
     let path = format!("/http/{}/app/", origin.fact("peer "));
     let (response, _) = tokio::join!(client.get(&path), server.answer(OK));
     assert_eq!(response.text(), "ok");
+}
+
+#[tokio::test]
+async fn where_a_relay_says_that_it_is_stays_within_its_line() {
+    let name = "a\nready\ngateway http://192.0.2.7\u{1b}[2J\u{202e}";
+    let address = Multiaddr::empty()
+        .with(Protocol::Dns4(name.into()))
+        .with(Protocol::Tcp(1));
+    let relay = liar(address).await;
+    let server = Server::bind().await;
+    let more = ["--relay", &relay, "--no-hole-punching"];
+    let origin = Node::serve(&[("app", &server.target())], &more).await;
+    let own = origin.fact("peer ");
+    let facts = origin.facts();
+    let told: Vec<_> = facts
+        .iter()
+        .filter(|fact| fact.contains("p2p-circuit"))
+        .collect();
+    let ends = format!("/p2p-circuit/p2p/{own}");
+    let [told] = told[..] else {
+        panic!("{facts:?}")
+    };
+    assert!(
+        told.starts_with(
+            "listening /dns4/a ready gateway http://192.0.2.7\\u{1b}[2J\\u{202e}/tcp/1/p2p/"
+        ),
+        "{told}"
+    );
+    assert!(told.ends_with(&ends), "{told}");
+    let count = |line: &str| facts.iter().filter(|fact| fact.starts_with(line)).count();
+    assert_eq!((count("ready"), count("gateway ")), (1, 0), "{facts:?}");
 }

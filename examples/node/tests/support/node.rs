@@ -158,6 +158,11 @@ impl Node {
         found.unwrap_or_else(|| panic!("no line {kind:?} in {:?}", self.facts))
     }
 
+    /// What it has printed, up to the last line that was waited for.
+    pub(crate) fn facts(&self) -> &[String] {
+        &self.facts
+    }
+
     /// Where it takes HTTP requests.
     pub(crate) fn http(&self, kind: &str) -> SocketAddr {
         let url = self.fact(kind).split(' ').next().unwrap();
