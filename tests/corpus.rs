@@ -1,7 +1,11 @@
 //! Do the seeds of the fuzzers hold? Replays them without a fuzzer, regressions included.
 
+#![cfg(all(feature = "tokio", feature = "tower"))]
+
 #[path = "../fuzz/cookies.rs"]
 mod cookies;
+#[path = "../fuzz/gateway.rs"]
+mod gateway;
 #[path = "../fuzz/invariants.rs"]
 mod invariants;
 #[path = "../fuzz/proxy.rs"]
@@ -31,6 +35,7 @@ const TARGETS: &[(&str, Invariant)] = &[
     ("route", routes::route),
     ("host", routes::host),
     ("addresses", routes::addresses),
+    ("gateway", gateway::gateway),
 ];
 
 #[test]
