@@ -8,6 +8,8 @@ mod cookies;
 mod gateway;
 #[path = "../fuzz/invariants.rs"]
 mod invariants;
+#[path = "../fuzz/paths.rs"]
+mod paths;
 #[path = "../fuzz/proxy.rs"]
 mod proxy;
 #[path = "../fuzz/routes.rs"]
@@ -21,6 +23,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+use libp2p_http_proxy::PathPrefix;
 
 /// What panics if it does not hold of some bytes.
 type Invariant = fn(&[u8]);
@@ -36,6 +40,7 @@ const TARGETS: &[(&str, Invariant)] = &[
     ("host", routes::host),
     ("addresses", routes::addresses),
     ("gateway", gateway::gateway),
+    ("path_rule", paths::path_rule),
 ];
 
 #[test]
@@ -50,6 +55,27 @@ fn every_seed_holds() {
             invariant(&fs::read(&seed).expect("a readable seed"));
         }
     }
+}
+
+#[test]
+fn nobody_sees_a_path_below_a_prefix_outside_of_it() {
+    const PIECES: [&str; 13] = [
+        "/", ".", "..", "%2e", "%2f", "%5c", "\\", "%25", "2e", ";", "%3f", "%00", "x",
+    ];
+    let prefix: PathPrefix = "/a".parse().expect("a prefix");
+    let (mut held, mut outside) = (0, 0);
+    for number in 0..PIECES.len().pow(4) {
+        let pieces = (0..4).map(|place| PIECES[number / PIECES.len().pow(place) % PIECES.len()]);
+        let path = format!("/a/{}", pieces.collect::<String>());
+        let is_inside = paths::all_see(&path, |stack| {
+            stack.first().is_some_and(|first| first == "a")
+        });
+        let holds = prefix.holds(&path);
+        assert!(is_inside || !holds, "{path}");
+        held += usize::from(holds);
+        outside += usize::from(!is_inside);
+    }
+    assert!(held > 100 && outside > 100, "{held} {outside}");
 }
 
 #[test]
