@@ -339,7 +339,8 @@ async fn what_a_browser_keeps_for_a_shared_origin_goes_to_no_service() {
 async fn a_service_speaks_for_its_own_origin_only() {
     let mut path = default().await;
     let own = host(&path, "localhost", "app");
-    let all = "clear-site-data: \"*\"\nService-Worker-Allowed: /\nStrict-Transport-Security: max-age=0\n\
+    let all = "clear-site-data: \"*\"\nUse-As-Dictionary: match=\"/*\", id=\"me\"\nService-Worker-Allowed: /\n\
+               Secure-Session-Registration: (ES256);path=\"/reg\"\nStrict-Transport-Security: max-age=0\n\
                WWW-Authenticate: Basic realm=\"other\"\nX-Other: 1\n";
     for (head, stays) in [
         (
@@ -355,8 +356,10 @@ async fn a_service_speaks_for_its_own_origin_only() {
         let (_, response) = ask(&mut path, &head, all).await.passed(&head);
         for name in [
             "Clear-Site-Data",
+            "Secure-Session-Registration",
             "Service-Worker-Allowed",
             "Strict-Transport-Security",
+            "Use-As-Dictionary",
             "WWW-Authenticate",
         ] {
             assert_eq!(values(&response, name).len(), usize::from(stays), "{head}");

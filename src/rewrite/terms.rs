@@ -70,8 +70,8 @@ impl<'a> Terms<'a> {
 
 /// Fields that speak for everything at the origin of the response: they delete what is stored there, put paths beyond their
 /// own under a worker, say how it is to be reached or what it is told by browsers, whom browsers tell of its faults, or ask
-/// for credentials that a browser keeps for all of it.
-const FOR_ORIGIN: [&str; 12] = [
+/// for credentials that a browser keeps for all of it, or to name what it has kept of one path when it asks for others.
+const FOR_ORIGIN: [&str; 15] = [
     "Accept-CH",
     "Alt-Svc",
     "Clear-Site-Data",
@@ -80,9 +80,12 @@ const FOR_ORIGIN: [&str; 12] = [
     "Origin-Agent-Cluster",
     "Report-To",
     "Reporting-Endpoints",
+    "Sec-Session-Registration",
+    "Secure-Session-Registration",
     "Service-Worker-Allowed",
     "Set-Login",
     "Strict-Transport-Security",
+    "Use-As-Dictionary",
     "WWW-Authenticate",
 ];
 
