@@ -198,6 +198,7 @@ pub(crate) fn connection(data: &[u8]) {
         let mut request = RequestContext::default();
         request.head_method = kind & 4 != 0;
         request.upgrade = kind & 8 != 0;
+        request.expect_continue = kind & 16 != 0;
         let read = |cuts: Vec<usize>| responses(input, cuts, &limits, [request]);
         let whole = read(Vec::new());
         check_cost(input, &whole);

@@ -120,7 +120,7 @@ impl Outgoing {
                 length,
                 upgrade: self.upgrade.as_deref().map(str::as_bytes),
                 te_trailers: self.head.takes_trailers(),
-                ..Sending::default()
+                close: self.head.asks_close(),
             };
             encoder.request_with(&line.into(), sending, out, |fields| {
                 fields.put_all(self.head.fields())

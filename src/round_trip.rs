@@ -72,6 +72,10 @@ impl RoundTrip {
         };
         let head = ready!(hop.reader.poll_head(cx, (Wait::Response, patience)));
         if let Ok(head) = &head {
+            if !head.is_interim() && !hop.writer.encoder().is_complete() {
+                // Who has answered may not read on, and take the rest of the body for the next request.
+                hop.reader.decoder_mut().came_early();
+            }
             let is_stream = tells_events(head, hop.reader.decoder().framing());
             let silence = is_stream.then(|| hop.reader.config().tunnel_timeout());
             hop.reader.allow_silence(silence);

@@ -355,6 +355,13 @@ fn head_request() -> RequestContext {
     sent("HEAD", Sending::default())
 }
 
+/// A request whose client is to wait for `100 Continue`.
+fn expecting() -> RequestContext {
+    let mut request = RequestContext::default();
+    request.expect_continue = true;
+    request
+}
+
 fn upgrade_request() -> RequestContext {
     let upgrade = Some(&b"websocket"[..]);
     sent(
@@ -651,6 +658,27 @@ fn responses_depend_on_their_request() {
             get(),
             "204 . ",
             CloseReason::PeerAskedClose,
+        ),
+        (
+            "9110 10.1.1",
+            "HTTP/1.1 204 x\r\n\r\n",
+            expecting(),
+            "204 . ",
+            CloseReason::ContinueOmitted,
+        ),
+        (
+            "9110 10.1.1",
+            "HTTP/1.1 103 x\r\n\r\nHTTP/1.1 204 x\r\n\r\n",
+            expecting(),
+            "103 204 . ",
+            CloseReason::ContinueOmitted,
+        ),
+        (
+            "9110 10.1.1",
+            "HTTP/1.1 100 x\r\n\r\nHTTP/1.1 204 x\r\n\r\n",
+            expecting(),
+            "100 204 . ",
+            CloseReason::PeerEnded,
         ),
     ] {
         check_response(section, input, request, expected);

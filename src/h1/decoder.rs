@@ -298,7 +298,7 @@ impl<R: Role> Decoder<R> {
                 None => return Ok((0, Step::NeedMore)),
             },
         };
-        match R::follow(&head, &self.request)? {
+        match R::follow(&head, &mut self.request)? {
             Follow::Head(close) => {
                 self.close = self.close.or(close);
                 self.on_interim()?;
@@ -421,5 +421,10 @@ impl Decoder<Client> {
         self.interim = 0;
         self.framing = Framing::None;
         self.state = State::Head(Scan::default());
+    }
+
+    /// Says that the response came before its request was sent to its end, so that no other request is to follow.
+    pub(crate) fn came_early(&mut self) {
+        self.close.get_or_insert(CloseReason::RequestUnfinished);
     }
 }

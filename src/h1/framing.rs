@@ -74,6 +74,10 @@ pub enum CloseReason {
     /// A 204 came with fields that announce a body. Whether one follows is anybody's guess.
     #[error("a response that must not have a body announced one")]
     AmbiguousBody,
+    /// The client was to wait for `100 Continue`, and the final response came without it. Whether the server takes what
+    /// follows for the body or for the next request, nobody knows.
+    #[error("the response came without a word on whether the body is wanted")]
+    ContinueOmitted,
     /// Bytes came that belong to no response.
     #[error("bytes came that belong to no response")]
     Surplus,
@@ -183,8 +187,17 @@ pub fn response_framing(head: &ResponseHead, request: &RequestContext) -> Framin
     }
 }
 
-/// What a response says about keeping the connection (RFC 9112, section 9.3).
-pub(crate) fn response_close(head: &ResponseHead, framing: Framing) -> Option<CloseReason> {
+/// What an interim response says about keeping the connection (RFC 9112, section 9.3).
+pub(crate) fn interim_close(head: &ResponseHead) -> Option<CloseReason> {
+    persistence(head.version(), head.traits.close, head.traits.keep_alive)
+}
+
+/// What the final response to a request says about keeping the connection (RFC 9112, section 9.3).
+pub(crate) fn response_close(
+    head: &ResponseHead,
+    framing: Framing,
+    request: &RequestContext,
+) -> Option<CloseReason> {
     let traits = &head.traits;
     if framing == Framing::UntilClose {
         return Some(CloseReason::UntilClose);
@@ -195,7 +208,11 @@ pub(crate) fn response_close(head: &ResponseHead, framing: Framing) -> Option<Cl
     if head.status() == 204 && announces {
         return Some(CloseReason::AmbiguousBody);
     }
-    persistence(head.version(), traits.close, traits.keep_alive)
+    // RFC 9110, section 10.1.1: the server need not read the body then, and only should say whether it does.
+    let omits = request
+        .expect_continue
+        .then_some(CloseReason::ContinueOmitted);
+    persistence(head.version(), traits.close, traits.keep_alive).or(omits)
 }
 
 fn declared(chunked: bool, content_length: Option<u64>) -> Length {

@@ -5,7 +5,8 @@ use std::fmt;
 use super::{
     error::Error,
     framing::{
-        CloseReason, Framing, RequestContext, request_framing, response_close, response_framing,
+        CloseReason, Framing, RequestContext, interim_close, request_framing, response_close,
+        response_framing,
     },
     head::{Prefix, RequestHead, ResponseHead},
     limits::Limits,
@@ -69,8 +70,8 @@ pub(super) mod sealed {
         where
             Self: Role;
 
-        /// What comes behind `head`; for a client, where it answers `request`.
-        fn follow(head: &Self::Incoming, request: &RequestContext) -> Result<Follow, Error>
+        /// What comes behind `head`; for a client, where it answers `request`, which no longer expects what has come.
+        fn follow(head: &Self::Incoming, request: &mut RequestContext) -> Result<Follow, Error>
         where
             Self: Role;
     }
@@ -91,7 +92,7 @@ impl sealed::Side for Server {
         Some(head.context())
     }
 
-    fn follow(head: &RequestHead, _: &RequestContext) -> Result<Follow, Error> {
+    fn follow(head: &RequestHead, _: &mut RequestContext) -> Result<Follow, Error> {
         Ok(Follow::Body(request_framing(head), head.close_reason()))
     }
 }
@@ -111,15 +112,21 @@ impl sealed::Side for Client {
         None
     }
 
-    fn follow(head: &ResponseHead, request: &RequestContext) -> Result<Follow, Error> {
+    fn follow(head: &ResponseHead, request: &mut RequestContext) -> Result<Follow, Error> {
+        if head.status() == 100 {
+            request.expect_continue = false;
+        }
         match head.status() {
             101 if request.upgrade => Ok(Follow::Switch),
             101 => Err(Error::UnsolicitedSwitch),
             // RFC 9112, section 9.6: whichever head says `close`, no request may follow.
-            _ if head.is_interim() => Ok(Follow::Head(response_close(head, Framing::None))),
+            _ if head.is_interim() => Ok(Follow::Head(interim_close(head))),
             _ => {
                 let framing = response_framing(head, request);
-                Ok(Follow::Body(framing, response_close(head, framing)))
+                Ok(Follow::Body(
+                    framing,
+                    response_close(head, framing, request),
+                ))
             }
         }
     }

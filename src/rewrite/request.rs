@@ -19,6 +19,8 @@ use super::{
     terms::is_of_origin,
     via::{Pseudonym, VIA},
 };
+#[cfg(feature = "tokio")]
+use crate::h1::Length;
 use crate::{
     h1::{
         Client, Encoder, Entry, Field, Kind, Misuse, Passed, RequestContext, RequestHead, Sending,
@@ -30,6 +32,10 @@ use crate::{
 /// How upgrades that end in HTTP again begin, those of drafts (`h2c-14`) included. Through them a client could send the
 /// server requests that no proxy has looked at, with whatever it likes in [`PEER_FIELD`].
 const HTTP_AGAIN: [&[u8]; 5] = [b"h2", b"http", b"spdy", b"ssl", b"tls"];
+
+/// The schemes by which a connection is authenticated, and not a request.
+#[cfg(feature = "tokio")]
+const OF_CONNECTION: [&[u8]; 2] = [b"Negotiate", b"NTLM"];
 
 /// How the head of one request is passed on to the next hop.
 ///
@@ -249,6 +255,7 @@ impl<'a> RequestRewrite<'a> {
                 matches!(self.forwarded, ForwardedMode::Replace | ForwardedMode::Drop)
             }
             Kind::Extension if self.drops_own(field.name()) => true,
+            Kind::Authorization if self.shares_origin => true,
             Kind::Other if self.shares_origin && is_of_origin(field) => true,
             _ => self.nominated.contains(field),
         }
@@ -276,6 +283,17 @@ impl<'a> RequestRewrite<'a> {
         self.head.takes_trailers()
     }
 
+    /// Whether no request of another client or peer may follow on the next hop; `length` is that of the body.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_last(&self, length: Length) -> bool {
+        let mut credentials = self.head.fields().values(Kind::Authorization);
+        // RFC 9110, sections 9.3.1, 9.3.2 and 9.3.5: a server may overlook a body that its method does not have, and so take it
+        // for the next request.
+        let has_odd_body =
+            !length.is_bodiless() && matches!(self.head.method(), "GET" | "HEAD" | "DELETE");
+        has_odd_body || credentials.any(are_of_connection)
+    }
+
     /// The value of `Upgrade` for the next hop, if the request asks for a switch of protocols that may be passed on
     /// (RFC 9110, section 7.8).
     ///
@@ -295,6 +313,17 @@ impl<'a> RequestRewrite<'a> {
         };
         (!protocol_names(protocols).any(is_http)).then_some(protocols)
     }
+}
+
+/// Whether a server that takes these credentials takes all that follows on the connection for sent by the same user: against
+/// RFC 9110, section 3.3, but these schemes are made so (RFC 4559, section 6).
+#[cfg(feature = "tokio")]
+fn are_of_connection(credentials: &[u8]) -> bool {
+    let mut words = credentials.split(|byte| matches!(byte, b' ' | b'\t'));
+    let scheme = words.next().unwrap_or_default();
+    OF_CONNECTION
+        .iter()
+        .any(|one| scheme.eq_ignore_ascii_case(one))
 }
 
 /// The Host of a request, unless it is empty, as it is with a target that has no authority.

@@ -94,9 +94,10 @@ pub(super) fn speaks_for_origin(field: &Entry<'_>) -> bool {
     FOR_ORIGIN.iter().any(|name| field.is(name))
 }
 
-/// Whether a field holds what the browser keeps for everything at an origin, and may so be meant for another.
+/// Whether a field, beside `Authorization`, holds what the browser keeps for everything at an origin, and may so be meant for
+/// another.
 pub(super) fn is_of_origin(field: &Entry<'_>) -> bool {
-    field.is("Cookie") || field.is("Authorization")
+    field.is("Cookie")
 }
 
 /// Whether a field says to which other origins a response may be read: the gateway's word then, not the service's, as

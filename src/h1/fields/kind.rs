@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     Connection,
     KeepAlive,
     MaxForwards,
+    Authorization,
     ContentLength,
     ProxyConnection,
     TransferEncoding,
@@ -30,7 +31,7 @@ pub(crate) enum Kind {
 }
 
 /// Every kind, at the place of its number.
-const ALL: [Kind; 19] = [
+const ALL: [Kind; 20] = [
     Kind::Other,
     Kind::Extension,
     Kind::Te,
@@ -44,6 +45,7 @@ const ALL: [Kind; 19] = [
     Kind::Connection,
     Kind::KeepAlive,
     Kind::MaxForwards,
+    Kind::Authorization,
     Kind::ContentLength,
     Kind::ProxyConnection,
     Kind::TransferEncoding,
@@ -73,6 +75,7 @@ impl Kind {
             (10, b'c') => (is(name, b"connection"), Self::Connection),
             (10, b'k') => (is(name, b"keep-alive"), Self::KeepAlive),
             (12, b'm') => (is(name, b"max-forwards"), Self::MaxForwards),
+            (13, b'a') => (is(name, b"authorization"), Self::Authorization),
             (14, b'c') => (is(name, b"content-length"), Self::ContentLength),
             (16, b'p') => (is(name, b"proxy-connection"), Self::ProxyConnection),
             (17, b't') => (is(name, b"transfer-encoding"), Self::TransferEncoding),
@@ -147,7 +150,7 @@ impl Kinds {
 mod tests {
     use super::*;
 
-    const NAMES: [(&str, Kind); 18] = [
+    const NAMES: [(&str, Kind); 19] = [
         ("TE", Kind::Te),
         ("Via", Kind::Via),
         ("Date", Kind::Date),
@@ -160,6 +163,7 @@ mod tests {
         ("Connection", Kind::Connection),
         ("Keep-Alive", Kind::KeepAlive),
         ("Max-Forwards", Kind::MaxForwards),
+        ("Authorization", Kind::Authorization),
         ("Content-Length", Kind::ContentLength),
         ("Proxy-Connection", Kind::ProxyConnection),
         ("Transfer-Encoding", Kind::TransferEncoding),

@@ -131,6 +131,11 @@ impl RequestHead {
         self.traits.te_trailers
     }
 
+    /// Whether the connection is to end after the exchange.
+    pub(crate) fn asks_close(&self) -> bool {
+        self.traits.close
+    }
+
     /// Parses one whole head, which ends with its empty line and has CRLF at the end of every line.
     pub(crate) fn parse(text: &[u8], limits: &Limits) -> Result<Self, Error> {
         let mut table = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS_CEILING];

@@ -91,11 +91,12 @@ pub(super) async fn await_answer<C: Connect>(
 
 fn send_head(hop: &mut Hop<Client>, passage: &Passage<'_>) -> Result<(), Failure> {
     let context = hop.writer.encode(|encoder, out| {
+        let length = passage.asked.head.declared_length();
         let sending = Sending {
-            length: passage.asked.head.declared_length(),
+            length,
             upgrade: passage.rewrite.upgrade(),
             te_trailers: passage.rewrite.te_trailers(),
-            ..Sending::default()
+            close: passage.rewrite.is_last(length),
         };
         passage
             .rewrite

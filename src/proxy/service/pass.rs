@@ -66,8 +66,9 @@ impl GatewayService {
         rewrite.set_own_via(&settings.pseudonym);
         rewrite.set_terms(&terms);
         let limit = rules.check_tunnel(&rewrite)?;
-        let outgoing = outgoing(head, target, &rewrite)?;
         let length = convert::request_length(&body, &parts);
+        let mut outgoing = outgoing(head, target, &rewrite)?;
+        outgoing.traits.close = rewrite.is_last(length);
         let payload = convert::payload(body, length);
         // A stream can be had of hyper only.
         let switch = parts.extensions.remove::<OnUpgrade>();

@@ -1,14 +1,20 @@
 //! Does a request that two readers could read in two ways get past a node?
 
+use tokio::io::AsyncReadExt;
+
 use crate::{
     hostile::{
         Door, Response, get,
         nodes::{Chain, Echo, Port},
         peer::Peer,
-        requests, rest, send,
+        requests, response, rest, send,
         watcher::Watcher,
     },
-    support::node::{Node, QUIC, TCP},
+    support::{
+        node::{Node, QUIC, TCP},
+        wire::{Conn, Server},
+        within,
+    },
 };
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -194,4 +200,84 @@ async fn a_body_is_never_a_request() {
     bodies_are_bodies(&mut chain.port(), &chain.path(), &chain.watcher).await;
     let mut peer = Peer::of(&chain.origin, TCP).await;
     bodies_are_bodies(&mut peer, "", &chain.watcher).await;
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const LAST: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+
+/// Sends a request behind one that was answered on `conn`: it comes on another connection.
+async fn next_comes_elsewhere(door: &mut impl Door, path: &str, server: &Server, mut conn: Conn) {
+    let (target, mut client) = (format!("{path}/next"), door.open().await);
+    let (response, (_, head)) = tokio::join!(get(&mut client, &target), server.answer(LAST));
+    assert_eq!((response.status, &*head.line), (200, "GET /next HTTP/1.1"));
+    assert_eq!(conn.rest().await.unwrap_or_default(), b"");
+}
+
+/// Sends requests whose body a server may take for the next one, or by which it may authenticate their connection. `path` is
+/// where the service is.
+async fn last_of_their_connections(door: &mut impl Door, path: &str, server: &Server) {
+    let length = format!("Content-Length: {}", SMUGGLED.len());
+    for (method, fields, body) in [
+        (
+            "POST",
+            &*format!("Expect: 100-continue\r\n{length}"),
+            SMUGGLED,
+        ),
+        ("GET", &length, SMUGGLED),
+        ("HEAD", &length, SMUGGLED),
+        ("DELETE", &length, SMUGGLED),
+        ("GET", "Authorization: NTLM TlRMTVNTUAADAAAA", ""),
+        ("GET", "Authorization: negotiate\tYII=", ""),
+    ] {
+        let mut client = door.open().await;
+        let head = format!("{method} {path}/e HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n");
+        send(&mut client, head + body).await;
+        let mut conn = server.accept().await;
+        let head = conn.head().await;
+        assert_eq!(head.line, format!("{method} /e HTTP/1.1"));
+        assert_eq!(conn.exactly(body.len()).await, body.as_bytes());
+        conn.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+        assert_eq!(response(&mut client).await.status, 204, "{method} {fields}");
+        next_comes_elsewhere(door, path, server, conn).await;
+    }
+}
+
+/// A server that answers before it has the body may not read on, and take the rest for its next request.
+async fn early_answer(door: &mut impl Door, path: &str, server: &Server) {
+    let mut client = door.open().await;
+    let length = SMUGGLED.len();
+    let head =
+        format!("POST {path}/e HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+    send(&mut client, head).await;
+    let mut conn = server.accept().await;
+    conn.head().await;
+    let (begin, end) = OK.split_at(OK.len() - 1);
+    conn.send(begin).await;
+    let mut answer = vec![0; 12];
+    within("the beginning of an answer", client.read_exact(&mut answer))
+        .await
+        .unwrap();
+    send(&mut client, SMUGGLED).await;
+    assert_eq!(conn.exactly(length).await, SMUGGLED.as_bytes());
+    conn.send(end).await;
+    let (more, _) = rest(&mut client).await;
+    answer.extend(more);
+    let (response, used) = Response::parse(&answer).expect("a response");
+    assert_eq!((response.status, &response.body[..]), (200, &b"ok"[..]));
+    assert_eq!(used, answer.len(), "more than one response");
+    next_comes_elsewhere(door, path, server, conn).await;
+}
+
+#[tokio::test]
+async fn nothing_follows_on_what_a_server_may_take_for_more_than_it_is() {
+    let server = Server::bind().await;
+    let origin = Node::serve(&[("app", &server.target())], &[]).await;
+    let gateway = Node::gateway(&origin, &[]).await;
+    let mut port = Port(gateway.http("gateway "));
+    let path = format!("/http/{}/app", origin.fact("peer "));
+    last_of_their_connections(&mut port, &path, &server).await;
+    early_answer(&mut port, &path, &server).await;
+    let mut peer = Peer::of(&origin, TCP).await;
+    last_of_their_connections(&mut peer, "", &server).await;
+    early_answer(&mut peer, "", &server).await;
 }
