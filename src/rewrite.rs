@@ -46,7 +46,8 @@ pub enum ForwardedMode {
     /// `X-Forwarded-`: anybody can write there.
     #[default]
     Replace,
-    /// Append to what the client sent. For a gateway behind another proxy that sets them.
+    /// For a gateway behind another proxy that sets them: append to `X-Forwarded-For`, and set the others where that proxy
+    /// has not.
     Append,
     /// Drop them as [`Replace`](Self::Replace) does, and set none: the service learns nothing about the client.
     Drop,
@@ -363,7 +364,7 @@ mod tests {
             "X-REAL_IP: 7.7.7.7".into(),
             "X-Forwarded-For: 1.1.1.1, 2.2.2.2,3.3.3.3, 2001:db8::1".into(),
             "X-Forwarded-Host: h:1".into(),
-            "X-Forwarded-Proto: https, http".into(),
+            "X-Forwarded-Proto: https".into(),
         ];
         let unchanged = request(&sent);
         for (mode, client, lines_sent, expected) in [
@@ -380,6 +381,24 @@ mod tests {
             let found = lines(rewrite.fields().skip(1));
             assert_eq!(found, expected, "{mode:?}");
         }
+        // What the client asked for, the first proxy knows; more of them in front of this one may have made it a list.
+        let head = request(&[
+            "GET / HTTP/1.1",
+            "Host: 127.0.0.1:8080",
+            "X-Forwarded-Host: app.example, between",
+            "x_forwarded_host: spoof",
+            "X-Forwarded-Proto:",
+            "X-Forwarded-Proto: https",
+            "x-forwarded-proto: http",
+        ]);
+        let rewrite = RequestRewrite::new(&head).with_forwarded(M::Append, v4, "http");
+        let found = lines(rewrite.fields().skip(1));
+        let expected = [
+            "X-Forwarded-For: 127.0.0.1",
+            "X-Forwarded-Host: app.example, between",
+            "X-Forwarded-Proto: https, http",
+        ];
+        assert_eq!(found, expected);
         // Without a Host of its own, a proxy knows nothing better than what one before it has said.
         let head = request(&["GET / HTTP/1.0", "X-Forwarded-Host: a"]);
         let rewrite = RequestRewrite::new(&head).with_forwarded(M::Append, v4, "http");

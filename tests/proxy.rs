@@ -128,11 +128,14 @@ async fn forwarded_fields_can_be_appended_to() {
         ..Setup::default()
     })
     .await;
-    let text = "GET {}/ HTTP/1.1\nHost: localhost\nX-Forwarded-For: 1.2.3.4\n\n";
+    let text = "GET {}/ HTTP/1.1\nHost: localhost\nX-Forwarded-For: 1.2.3.4\n\
+         X-Forwarded-Proto: https\n\n";
     let _client = path.request(text).await;
     let mut server = path.accepted().await;
     let head = read_head(&mut server).await;
     assert_eq!(values(&head, "X-Forwarded-For"), ["1.2.3.4, 127.0.0.1"]);
+    assert_eq!(values(&head, "X-Forwarded-Host"), ["localhost"]);
+    assert_eq!(values(&head, "X-Forwarded-Proto"), ["https"]);
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ impl LocalClient {
         let (settings, rules) = (&*self.settings, self.rules.seen());
         let mut rewrite =
             RequestRewrite::new(asked.head).with_host(&HostPolicy::Preserve, &self.host);
-        rewrite.set_forwarded_text(settings.config.forwarded, &self.address, "http");
+        rewrite.set_forwarded_text(rules.forwarded(), &self.address, "http");
         rewrite.set_own_via(&settings.pseudonym);
         rewrite.set_terms(&asked.terms);
         let place = settings.enter(rules, Some(self.remote.ip()));

@@ -35,7 +35,6 @@ pub(super) const GATEWAY: &str = "p2p-gateway";
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
     pub(super) rules: GatewayRules,
-    pub(super) forwarded: ForwardedMode,
     pub(super) half_closed_clients: bool,
     pub(super) max_clients: usize,
     pub(super) drain_timeout: Duration,
@@ -46,7 +45,6 @@ impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
             rules: GatewayRules::default(),
-            forwarded: ForwardedMode::default(),
             half_closed_clients: false,
             max_clients: 16_384,
             drain_timeout: Duration::from_secs(30),
@@ -85,10 +83,10 @@ impl GatewayConfig {
         self
     }
 
-    /// What becomes of `X-Forwarded-For`, `-Host` and `-Proto`. Default: [`ForwardedMode::Replace`].
+    /// What becomes of `X-Forwarded-For`, `-Host` and `-Proto`: as [`GatewayRules::with_forwarded`].
     #[must_use]
     pub fn with_forwarded(mut self, mode: ForwardedMode) -> Self {
-        self.forwarded = mode;
+        self.rules = self.rules.with_forwarded(mode);
         self
     }
 

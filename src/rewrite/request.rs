@@ -148,14 +148,22 @@ impl<'a> RequestRewrite<'a> {
         self.add_forwarded(FORWARDED_PROTO, scheme.as_bytes().into());
     }
 
-    /// Adds one field with what the client sent under that name, if that is to stay, and one item more.
+    /// Adds one field, with what came under that name where that is to stay.
     fn add_forwarded(&mut self, name: &'static str, item: Cow<'a, [u8]>) {
         if self.forwarded != ForwardedMode::Append {
             return self.added.push(name, item);
         }
-        let earlier = self.head.fields().get_all(name);
-        let earlier = earlier.filter(|line| !line.is_empty());
-        let parts = earlier.flat_map(|line| [line, b", "]).chain([&*item]);
+        let earlier = || {
+            let lines = self.head.fields().get_all(name);
+            lines.filter(|line| !line.is_empty())
+        };
+        // Every proxy has a client. But what it was that the first one was asked for, only that knows, and servers take
+        // `https, http` for no scheme, or for the wrong one.
+        let appended = name == FORWARDED_FOR || earlier().next().is_none();
+        let parts = earlier().chain(appended.then_some(&*item));
+        let parts = parts
+            .enumerate()
+            .flat_map(|(at, part)| [if at == 0 { &b""[..] } else { b", " }, part]);
         self.added.push_joined(name, parts);
     }
 

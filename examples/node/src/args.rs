@@ -38,7 +38,7 @@ pub(crate) use self::{
     net::{NetArgs, PortArgs, protocol_name, swarm_key},
     run::RunArgs,
     serve::ServeArgs,
-    web::WebArgs,
+    web::{WebArgs, forwarded},
 };
 
 const EXAMPLES: &str = "\

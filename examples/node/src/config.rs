@@ -88,7 +88,9 @@ fn beside(file: &Path, named: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use libp2p_http_proxy::{
-        Config, ForwardRules, GatewayRules, Tunnels, rewrite::HostPolicy, route::RequestAddresses,
+        Config, ForwardRules, GatewayRules, Tunnels,
+        rewrite::{ForwardedMode, HostPolicy},
+        route::RequestAddresses,
     };
 
     use super::*;
@@ -146,6 +148,7 @@ mod tests {
         let rules = GatewayRules::default()
             .with_domain("example.com".parse().unwrap())
             .with_allowed_origin("https://app.example".parse().unwrap())
+            .with_forwarded(ForwardedMode::Append)
             .with_tunnels(Tunnels::AtMost(hours))
             .with_request_addresses(RequestAddresses::Public);
         assert_eq!((&own.rules, &own.only), (&rules, &None));

@@ -163,6 +163,28 @@ async fn the_peer_is_the_one_that_was_authenticated() {
     assert_eq!(request.all("X-Forwarded-Proto"), ["http"]);
 }
 
+/// Behind a server with TLS, services would otherwise make links and redirects for http.
+#[tokio::test]
+async fn what_a_server_in_front_says_of_its_clients_is_passed_on() {
+    let Some(curl) = Curl::find() else { return };
+    let server = Server::bind().await;
+    let origin = Node::serve(&[("app", &server.target())], &[]).await;
+    let gateway = Node::gateway(&origin, &["--behind-proxy", "--domain", "example.com"]).await;
+    let pair = Pair { origin, gateway };
+    let args = [
+        "-H",
+        "Host: example.com",
+        "-H",
+        "X-Forwarded-For: 192.0.2.1",
+        "-H",
+        "X-Forwarded-Proto: https",
+    ];
+    let (_, request) = seen(&curl, &pair, &server, &args, "/", OK).await;
+    assert_eq!(request.all("X-Forwarded-For"), ["192.0.2.1, 127.0.0.1"]);
+    assert_eq!(request.all("X-Forwarded-Host"), ["example.com"]);
+    assert_eq!(request.all("X-Forwarded-Proto"), ["https"]);
+}
+
 #[tokio::test]
 async fn the_gateway_is_also_a_proxy_of_curl() {
     let Some(curl) = Curl::find() else { return };

@@ -7,7 +7,7 @@ use libp2p_identity::PeerId;
 use crate::{
     browser::{AllowedOrigin, Fetch, allows},
     failure::Failure,
-    rewrite::RequestRewrite,
+    rewrite::{ForwardedMode, RequestRewrite},
     route::{Domain, RequestAddresses},
     service::Protocol,
 };
@@ -36,6 +36,7 @@ pub struct GatewayRules {
     request_addresses: RequestAddresses,
     tunnels: Tunnels,
     exchanges_per_client: Option<usize>,
+    forwarded: ForwardedMode,
 }
 
 impl Default for GatewayRules {
@@ -47,6 +48,7 @@ impl Default for GatewayRules {
             request_addresses: RequestAddresses::default(),
             tunnels: Tunnels::default(),
             exchanges_per_client: None,
+            forwarded: ForwardedMode::default(),
         }
     }
 }
@@ -134,6 +136,14 @@ impl GatewayRules {
         self
     }
 
+    /// What services are told of the client, and of what it says itself: `X-Forwarded-For`, `-Host` and `-Proto`. Default:
+    /// [`ForwardedMode::Replace`], and [`ForwardedMode::Append`] is for a gateway that is reached through another proxy only.
+    #[must_use]
+    pub fn with_forwarded(mut self, mode: ForwardedMode) -> Self {
+        self.forwarded = mode;
+        self
+    }
+
     /// The services of peers that clients may use, in no order; `None` where they may use all.
     pub fn allowed_services(&self) -> Option<impl Iterator<Item = (PeerId, &Protocol)> + '_> {
         let services = self.services.as_ref()?;
@@ -142,6 +152,10 @@ impl GatewayRules {
 
     pub(crate) fn domains(&self) -> &[Domain] {
         &self.domains
+    }
+
+    pub(crate) fn forwarded(&self) -> ForwardedMode {
+        self.forwarded
     }
 
     pub(crate) fn request_addresses(&self) -> RequestAddresses {

@@ -62,7 +62,7 @@ impl GatewayService {
         let address = ip.map(client_text);
         let client = address.as_deref().unwrap_or(b"unknown");
         let mut rewrite = RequestRewrite::new(head).with_host(&HostPolicy::Preserve, &self.host);
-        rewrite.set_forwarded_text(settings.config.forwarded, client, self.scheme);
+        rewrite.set_forwarded_text(rules.forwarded(), client, self.scheme);
         rewrite.set_own_via(&settings.pseudonym);
         rewrite.set_terms(&terms);
         let limit = rules.check_tunnel(&rewrite)?;

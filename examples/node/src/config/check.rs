@@ -20,7 +20,10 @@ use super::{
     },
     values::{Count, Drain, Text, Tunnels},
 };
-use crate::setup::{self, Attach, Listen, Port, Process, Setup};
+use crate::{
+    args::forwarded,
+    setup::{self, Attach, Listen, Port, Process, Setup},
+};
 
 /// Where a gateway is if nothing is said.
 const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -153,9 +156,9 @@ fn gateway(table: Gateway, taken: &mut Taken) -> Result<Port, Misuse> {
         .attach
         .map(|table| attach(table, public))
         .transpose()?;
-    let rules = rules(table.domains, table.allow_origins, tunnels, most);
-    let mut rules =
-        rules.with_request_addresses(request_addresses(table.request_addresses, public)?);
+    let mut rules = rules(table.domains, table.allow_origins, tunnels, most)
+        .with_forwarded(forwarded(table.behind_proxy))
+        .with_request_addresses(request_addresses(table.request_addresses, public)?);
     if let Some(pairs) = table.allow {
         let pairs = pairs.into_iter().map(|Pair { peer, service }| {
             let (Text(Peer(peer)), Text(Offered(protocol))) = (peer, service);
@@ -227,7 +230,8 @@ fn forward(table: Forward, taken: &mut Taken) -> Result<Port, Misuse> {
             table.allow_origins,
             tunnels,
             table.exchanges_per_client,
-        ),
+        )
+        .with_forwarded(forwarded(table.behind_proxy)),
         attach: None,
     })
 }

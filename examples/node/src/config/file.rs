@@ -69,6 +69,7 @@ pub(super) struct Gateway {
     pub(super) allow: Option<Vec<Pair>>,
     pub(super) domains: Vec<Text<Domain>>,
     pub(super) allow_origins: Vec<Text<AllowedOrigin>>,
+    pub(super) behind_proxy: bool,
     pub(super) request_addresses: Option<Spanned<Addresses>>,
     pub(super) tunnels: Option<Spanned<Tunnels>>,
     pub(super) exchanges_per_client: Option<NonZeroUsize>,
@@ -115,6 +116,8 @@ pub(super) struct Forward {
     pub(super) domains: Vec<Text<Domain>>,
     #[serde(default)]
     pub(super) allow_origins: Vec<Text<AllowedOrigin>>,
+    #[serde(default)]
+    pub(super) behind_proxy: bool,
     pub(super) tunnels: Option<Tunnels>,
     pub(super) exchanges_per_client: Option<NonZeroUsize>,
 }
