@@ -14,10 +14,12 @@ async fn main(args: &[&str]) -> Option<String> {
     for program in ["chromium", "curl", "git"] {
         require(&[program])?;
     }
-    require_file(
-        &root.join("target/apps/node_modules/playwright-core"),
-        "tests/apps/run install light",
-    )?;
+    for installed in ["node_modules/playwright-core", "python/django.installed"] {
+        require_file(
+            &root.join("target/apps").join(installed),
+            "tests/apps/run install light",
+        )?;
+    }
     let output = command(node)
         .arg(root.join("tests/apps/main.mjs"))
         .args(args)
@@ -45,7 +47,7 @@ macro_rules! checks {
     };
 }
 
-checks! { allowed apart chat download git hostile listener login sse video vite worker }
+checks! { allowed apart chat django download git hostile listener login sse video vite worker }
 
 #[tokio::test]
 async fn no_check_is_left_out() {
