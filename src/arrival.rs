@@ -62,7 +62,7 @@ fn poll_within(
 /// is to report: nothing where a stream has just ended between two requests.
 pub(crate) async fn refuse_request(
     hop: Hop<Server>,
-    seat: Box<InboundSeat>,
+    mut seat: Box<InboundSeat>,
     error: ExchangeError,
 ) -> Option<ExchangeError> {
     let ended = match &error {
@@ -76,18 +76,33 @@ pub(crate) async fn refuse_request(
     }
     let _running = seat.link.run();
     if let Some(failure) = request_failure(&error) {
-        close_with(hop, RequestContext::default(), failure).await;
+        // What is known is of the request before.
+        seat.context = RequestContext::default();
+        refuse(hop, seat, failure).await;
     }
     Some(error)
 }
 
-/// Answers with a failure the request that `context` is of, if one was read, and ends the stream.
-pub(crate) async fn close_with(mut hop: Hop<Server>, context: RequestContext, failure: Failure) {
+/// Answers a request with a failure, and ends the stream.
+pub(crate) async fn refuse(mut hop: Hop<Server>, seat: Box<InboundSeat>, failure: Failure) {
+    tell(&mut hop, &seat.context, &failure).await;
+    hop.reader.start_waiting();
+    if let Err(error) = seat.end(hop).await {
+        tracing::debug!(%error, "stream failed while it was closed");
+    }
+}
+
+/// The same on a stream on which no request is read.
+pub(crate) async fn turn_away(mut hop: Hop<Server>, failure: Failure) {
+    tell(&mut hop, &RequestContext::default(), &failure).await;
+    hop.close().await;
+}
+
+async fn tell(hop: &mut Hop<Server>, context: &RequestContext, failure: &Failure) {
     let page = failure.respond(ORIGIN, None);
-    if let Err(error) = answer(&mut hop.writer, &context, &page, true).await {
+    if let Err(error) = answer(&mut hop.writer, context, &page, true).await {
         tracing::debug!(error = &error as &dyn std::error::Error, "answer not sent");
     }
-    hop.close().await;
 }
 
 #[cfg(test)]

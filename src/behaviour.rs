@@ -29,12 +29,14 @@ use crate::{
     link::Link,
     local,
     lookup::{Lookups, Next, Unreached},
+    members::Waiting,
     message::{Request, Response},
     payload::Payload,
     relay::RelayLimits,
     requests::Requests,
     responder::Responder,
     service::{Protocol, ServiceName},
+    services::Service,
     shared::Shared,
 };
 
@@ -57,6 +59,8 @@ pub struct HttpProxyBehaviour {
     learned_addresses: PeerAddresses,
     lookups: Lookups,
     relay_limits: RelayLimits,
+    /// Services that are offered no longer, and have streams left.
+    closing: Vec<Arc<Service>>,
 }
 
 impl HttpProxyBehaviour {
@@ -75,6 +79,7 @@ impl HttpProxyBehaviour {
             learned_addresses: PeerAddresses::new(KNOWN_PEERS),
             lookups: Lookups::default(),
             relay_limits: RelayLimits::default(),
+            closing: Vec::new(),
         }
     }
 
@@ -91,7 +96,7 @@ impl HttpProxyBehaviour {
     /// A service of that name is offered already.
     pub fn add_service(&mut self, service: ServiceName) -> Result<(), ServiceTaken> {
         self.shared.services.add(service)?;
-        self.shared.outbound.wake_links();
+        self.shared.outbound.each_link(Link::wake);
         Ok(())
     }
 
@@ -112,13 +117,46 @@ impl HttpProxyBehaviour {
     }
 
     /// Offers a service no longer; says whether it was offered. Exchanges that have begun go on, and a
-    /// [`Requests`] stream of the service ends.
+    /// [`Requests`] stream of the service ends. Before the swarm is dropped, [`close_service`](Self::close_service) is better.
     pub fn remove_service(&mut self, service: &ServiceName) -> bool {
         let removed = self.shared.services.remove(service, None);
         if removed {
-            self.shared.outbound.wake_links();
+            self.shared.outbound.each_link(Link::wake);
         }
         removed
+    }
+
+    /// Removes a service as [`remove_service`](Self::remove_service) does, and has [`Event::ServiceClosed`] tell, once for every
+    /// call that says `true`, when its peers have what was sent to them. The swarm may be dropped then; before, what is on its
+    /// way could be lost with it, as QUIC throws that away. Says whether the service was offered.
+    ///
+    /// Requests that have come before are reported and answered as ever. Idle streams end now, those that carry an exchange
+    /// after it, and what is answered from here on says `Connection: close`. They have gone once the peer has ended them, too,
+    /// or ten seconds after their last exchange. There is no limit for exchanges that run on, such as requests that the
+    /// application never answers; those that became a tunnel are not waited for.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use libp2p_http_proxy::{Event, HttpProxyBehaviour, ServiceName};
+    /// use libp2p_swarm::{Swarm, SwarmEvent};
+    ///
+    /// async fn stop(mut swarm: Swarm<HttpProxyBehaviour>, service: &ServiceName) {
+    ///     let mut open = swarm.behaviour_mut().close_service(service);
+    ///     while open {
+    ///         let event = swarm.select_next_some().await;
+    ///         open = !matches!(event, SwarmEvent::Behaviour(Event::ServiceClosed { .. }));
+    ///     }
+    /// }
+    /// ```
+    pub fn close_service(&mut self, service: &ServiceName) -> bool {
+        let Some(service) = self.shared.services.get(service) else {
+            return false;
+        };
+        service.end_streams();
+        self.shared.services.remove(&service.name, Some(&service));
+        self.shared.outbound.each_link(Link::end_streams);
+        self.closing.push(service);
+        true
     }
 
     /// Sends a request. [`Event::Response`] or [`Event::OutboundFailure`] tells how it ends.
@@ -228,6 +266,16 @@ impl HttpProxyBehaviour {
         let (near, far) = local::pair();
         self.local.accept(name, far);
         self.shared.outbound.opened(&link, protocol, near);
+    }
+
+    /// Reports a service whose last stream has gone.
+    fn poll_closed(&mut self, cx: &Context<'_>) -> Option<Event> {
+        let is_gone = |service: &Arc<Service>| service.poll_gone(cx, Waiting::Behaviour).is_ready();
+        let closed = self.closing.iter().position(is_gone)?;
+        let service = self.closing.swap_remove(closed);
+        Some(Event::ServiceClosed {
+            service: service.name.clone(),
+        })
     }
 
     fn on_report(&mut self, report: Report) {
@@ -388,10 +436,13 @@ impl NetworkBehaviour for HttpProxyBehaviour {
                 self.events.push_back(event);
                 continue;
             }
+            if let Some(event) = self.poll_closed(cx) {
+                return Poll::Ready(ToSwarm::GenerateEvent(event));
+            }
             match self.local.poll(cx) {
                 Poll::Ready(Work::Report(report)) => self.on_report(report),
                 Poll::Ready(Work::Open(protocol)) => self.open_local(protocol),
-                // Lookups, new dials, outgoing requests and the local streams each hold the waker.
+                // Lookups, new dials, outgoing requests, services that close and the local streams each hold the waker.
                 Poll::Pending => return Poll::Pending,
             }
         }

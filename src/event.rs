@@ -66,6 +66,12 @@ pub enum Event {
         /// The peer that is to be found.
         peer: PeerId,
     },
+    /// A service that was ended by [`close_service`](crate::HttpProxyBehaviour::close_service) has no stream left: its peers
+    /// have what was sent to them, as far as they took it in time, and the swarm may be dropped.
+    ServiceClosed {
+        /// The service that was ended.
+        service: ServiceName,
+    },
     /// An inbound exchange went wrong.
     InboundFailure {
         /// The authenticated peer.

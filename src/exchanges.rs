@@ -14,16 +14,16 @@ use libp2p_identity::PeerId;
 use libp2p_swarm::{ConnectionId, StreamProtocol};
 
 use crate::{
-    arrival::close_with,
+    arrival::{refuse, turn_away},
     event::InboundFailure,
     failure::Failure,
     h1::{RequestContext, Server},
-    hop::{Hop, LINGER},
+    hop::Hop,
     ids::InboundRequestId,
     inbound::{Inbound, InboundRequest},
     io::Transport,
     link::{Arrival, InboundSeat, Job, Link, Returned},
-    parking::{Arrived, Home, park, refuse_unread},
+    parking::{Arrived, park, refuse_unread},
     service::Protocol,
     services::Undelivered,
     shared::Shared,
@@ -106,7 +106,7 @@ impl Exchanges {
             .then(|| self.shared.admission.admit(self.link.peer, config))
             .flatten();
         let Some(permit) = permit else {
-            self.refuse(hop);
+            self.turn_away(hop);
             return;
         };
         let seat = Box::new(InboundSeat {
@@ -115,8 +115,9 @@ impl Exchanges {
             request_id: None,
             context: RequestContext::default(),
             running: None,
-            home: Home::new(self.link.parking()),
+            home: Arc::clone(self.link.parking()),
             spot: None,
+            member: None,
             _permit: permit,
             _place: Arc::clone(&self.places),
         });
@@ -158,7 +159,14 @@ impl Exchanges {
         for returned in inbox.returned {
             self.welcome(returned);
         }
-        for Returned { hop, seat } in inbox.ending {
+        let standing = inbox
+            .service_ends
+            .then(|| self.link.parking().take_ending());
+        for Returned { hop, seat } in inbox
+            .ending
+            .into_iter()
+            .chain(standing.into_iter().flatten())
+        {
             self.end(hop, seat, None);
         }
         for arrival in inbox.arrived {
@@ -178,7 +186,7 @@ impl Exchanges {
         if !hop.writer.encoder().is_started() {
             self.report(request_id, InboundFailure::ResponseOmitted);
             let reason = "the application did not answer".to_owned();
-            self.close_with(hop, seat, Failure::Internal { reason });
+            self.refuse(hop, seat, Failure::Internal { reason });
         } else if !hop.writer.encoder().is_complete() {
             // Dropping the stream resets it: a response that was cut must not look complete.
             self.report(request_id, InboundFailure::ResponseIncomplete);
@@ -188,8 +196,7 @@ impl Exchanges {
         }
     }
 
-    /// Ends a stream in order, and where its service ends, once its peer has what was sent. `request_id` is the request whose
-    /// response may still be on its way.
+    /// Ends a stream. `request_id` is the request whose response may still be on its way.
     fn end(
         &mut self,
         hop: Hop<Server>,
@@ -200,11 +207,7 @@ impl Exchanges {
         let is_sent = hop.writer.check_sent().is_ok();
         let link = Arc::clone(&self.link);
         self.jobs.push(Box::pin(async move {
-            let ended = match seat.home.is_ending() {
-                true => hop.linger(LINGER).await,
-                false => hop.try_close().await,
-            };
-            if let Err(error) = ended {
+            if let Err(error) = seat.end(hop).await {
                 tracing::debug!(%error, "stream failed while it was closed");
                 if !is_sent {
                     link.leave(|inbox| inbox.unsent.push(request_id));
@@ -231,7 +234,7 @@ impl Exchanges {
         } = arrival;
         seat.running = Some(self.link.run());
         seat.context = head.context();
-        let Some(service) = self.shared.services.find(&seat.protocol) else {
+        let Some(service) = self.shared.services.join(&seat.protocol, &mut seat.member) else {
             self.withdrawn(hop, seat);
             return;
         };
@@ -240,8 +243,8 @@ impl Exchanges {
         let parking = service.parking();
         self.away |= parking.is_some();
         let home = parking.unwrap_or(self.link.parking());
-        if !seat.home.is(home) {
-            seat.home = Home::new(home);
+        if !Arc::ptr_eq(&seat.home, home) {
+            seat.home = Arc::clone(home);
         }
         let inbound = Box::new(Inbound {
             request_id,
@@ -271,7 +274,7 @@ impl Exchanges {
                 self.report(Some(request_id), InboundFailure::QueueFull);
                 let what = "requests that wait for the service";
                 let Inbound { hop, seat, .. } = *inbound;
-                self.close_with(hop, seat, Failure::NoCapacity { what });
+                self.refuse(hop, seat, Failure::NoCapacity { what });
             }
         }
     }
@@ -282,11 +285,11 @@ impl Exchanges {
             return; // only what we offered is ever negotiated
         };
         let peer = self.shared.local_peer;
-        self.close_with(hop, seat, Failure::ServiceNotOffered { peer, protocol });
+        self.refuse(hop, seat, Failure::ServiceNotOffered { peer, protocol });
     }
 
     /// Tells a peer that it has too many streams.
-    fn refuse(&mut self, hop: Hop<Server>) {
+    fn turn_away(&mut self, hop: Hop<Server>) {
         self.report(None, InboundFailure::TooManyStreams);
         if Arc::strong_count(&self.refusing) > REFUSING {
             return;
@@ -294,18 +297,15 @@ impl Exchanges {
         let guard = (Arc::clone(&self.refusing), self.link.run());
         let what = "inbound streams";
         self.jobs.push(Box::pin(async move {
-            close_with(hop, RequestContext::default(), Failure::NoCapacity { what }).await;
+            turn_away(hop, Failure::NoCapacity { what }).await;
             drop(guard);
         }));
     }
 
     /// Answers with a failure, and ends the stream.
-    fn close_with(&mut self, hop: Hop<Server>, mut seat: Box<InboundSeat>, failure: Failure) {
+    fn refuse(&mut self, hop: Hop<Server>, mut seat: Box<InboundSeat>, failure: Failure) {
         seat.running.get_or_insert_with(|| self.link.run());
-        self.jobs.push(Box::pin(async move {
-            close_with(hop, seat.context, failure).await;
-            drop(seat);
-        }));
+        self.jobs.push(Box::pin(refuse(hop, seat, failure)));
     }
 
     fn report(&mut self, request_id: Option<InboundRequestId>, error: InboundFailure) {

@@ -9,7 +9,8 @@
 //!
 //! 1. **Swarm events.** [`add_service`](HttpProxyBehaviour::add_service) offers a service, [`Event::Request`] brings its
 //!    requests, and [`respond`](HttpProxyBehaviour::respond) answers them, or the [`Responder`] moves into a task that
-//!    does. [`send_request`](HttpProxyBehaviour::send_request) asks a peer; [`Event::Response`] or
+//!    does. [`close_service`](HttpProxyBehaviour::close_service) ends it, and [`Event::ServiceClosed`] says when what was sent has
+//!    arrived. [`send_request`](HttpProxyBehaviour::send_request) asks a peer; [`Event::Response`] or
 //!    [`Event::OutboundFailure`] is the answer.
 //! 2. **Tasks.** [`client`](HttpProxyBehaviour::client) gives a handle that sends requests from anywhere, and
 //!    [`accept`](HttpProxyBehaviour::accept) a stream of the requests to one service. Neither waits for the swarm's
@@ -52,6 +53,13 @@
 //!
 //! Nothing is read from a peer that nobody asked for, and every queue has a bound. What does not fit is answered with
 //! `503 Service Unavailable` and `Retry-After`, or is an error of the call. [`Config`] lists all limits and timeouts.
+//!
+//! # The end of a node
+//!
+//! A connection that is closed may lose what is still on its way: QUIC throws it away. So services end first, and the swarm goes once
+//! their peers have what was sent to them: after [`Event::ServiceClosed`] for
+//! [`close_service`](HttpProxyBehaviour::close_service), when [`Requests::close`] is done, or when [`Forward`] and `tower::serve`
+//! are, which do that at their shutdown. A peer that does not close its streams is waited for for ten seconds.
 //!
 //! # Features
 //!
@@ -100,6 +108,7 @@ mod lease;
 mod link;
 mod local;
 mod lookup;
+mod members;
 mod message;
 #[cfg(feature = "metrics")]
 pub mod metrics;

@@ -17,10 +17,11 @@ use crate::{
     admission::Permit,
     error::ExchangeError,
     h1::{RequestContext, RequestHead, Server},
-    hop::Hop,
+    hop::{Hop, LINGER},
     ids::InboundRequestId,
     lease::Seat,
-    parking::{Home, Parking, Spot, park},
+    members::Member,
+    parking::{Parking, Spot, park},
     service::Protocol,
 };
 
@@ -56,6 +57,8 @@ pub(crate) struct Inbox {
     pub(crate) returned: Vec<Returned>,
     /// Idle streams of services that end.
     pub(crate) ending: Vec<Returned>,
+    /// There may be more such streams, in the parking of the connection.
+    pub(crate) service_ends: bool,
     /// Requests that were read elsewhere, and are to be handed out here.
     pub(crate) arrived: Vec<Arrival>,
     /// Requests whose responses have not left.
@@ -137,7 +140,12 @@ impl Link {
         self.upkeep.load(Ordering::Acquire)
     }
 
-    /// Has the task of the connection look at everything again.
+    /// A service ends: has the task of the connection end the streams of it that are idle.
+    pub(crate) fn end_streams(&self) {
+        self.leave(|inbox| inbox.service_ends = true);
+    }
+
+    /// Has the task of the connection look at everything again, such as which services there are.
     pub(crate) fn wake(&self) {
         self.waker.wake();
     }
@@ -206,9 +214,11 @@ pub(crate) struct InboundSeat {
     /// Held while an exchange runs.
     pub(crate) running: Option<Running>,
     /// Where the stream waits for its next request.
-    pub(crate) home: Home,
+    pub(crate) home: Arc<Parking>,
     /// Its place there.
     pub(crate) spot: Option<Arc<Spot>>,
+    /// Counts the stream among those of the service that its last request was for.
+    pub(crate) member: Option<Member>,
     /// Counts the stream; see [`Admission`](crate::admission::Admission).
     pub(crate) _permit: Permit,
     /// Counts the stream among those of the connection.
@@ -217,8 +227,22 @@ pub(crate) struct InboundSeat {
 
 impl InboundSeat {
     /// The stream does not come back to the service that it was lent to.
-    pub(crate) fn leave_home(&mut self) {
-        self.home = Home::new(self.link.parking());
+    pub(crate) fn leave_service(&mut self) {
+        self.home = Arc::clone(self.link.parking());
+        self.member = None;
+    }
+
+    /// Whether the service ends, and with it the stream.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.member.as_ref().is_some_and(Member::is_ending)
+    }
+
+    /// Ends the stream in order; where its service ends, once the peer has what was sent to it, too.
+    pub(crate) async fn end(&self, hop: Hop<Server>) -> Result<(), ExchangeError> {
+        match self.is_ending() {
+            true => hop.linger(LINGER).await,
+            false => hop.try_close().await,
+        }
     }
 }
 
@@ -245,7 +269,7 @@ pub(crate) struct Returned {
 
 impl Seat<Server> for Box<InboundSeat> {
     fn is_last(&self) -> bool {
-        self.home.is_ending()
+        self.is_ending()
     }
 
     fn returned(self, hop: Hop<Server>) {

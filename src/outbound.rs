@@ -259,10 +259,10 @@ impl Outbound {
         all
     }
 
-    /// Has every connection look at its protocols and streams again.
-    pub(crate) fn wake_links(&self) {
+    /// Tells every connection something, which may leave work for it.
+    pub(crate) fn each_link(&self, tell: impl Fn(&Link)) {
         for streams in self.peers().known.values() {
-            streams.wake_links();
+            streams.each_link(&tell);
         }
     }
 

@@ -5,8 +5,6 @@
 //! the one of the connection has nothing to do with it. Whoever gives a stream back looks at once whether there is a
 //! request on it, so nobody need be woken before there is.
 
-mod home;
-
 use std::{
     collections::{HashMap, VecDeque},
     mem,
@@ -28,17 +26,12 @@ use crate::{
     link::{InboundSeat, Returned},
 };
 
-pub(crate) use self::home::Home;
-
 /// The streams whose next request one task reads.
 #[derive(Default)]
 pub(crate) struct Parking {
     state: Mutex<State>,
     /// The task that reads the requests.
     reader: AtomicWaker,
-    streams: home::Streams,
-    /// Streams that come back end.
-    ending: AtomicBool,
 }
 
 #[derive(Default)]
@@ -132,25 +125,17 @@ impl Parking {
         }
     }
 
-    /// Takes no more streams. Those that stand here, and those that come, are ended by their connections; unless it has
-    /// been closed before, as they belong to others then.
-    pub(crate) fn end_streams(&self) {
-        let state = self.state();
-        if !state.closed {
-            self.ending.store(true, Ordering::Release);
-        }
-        drop(state);
-        self.close();
-    }
-
-    /// Whether the streams that come here end.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Acquire)
-    }
-
-    /// Waits until no stream is left that could come here, lent ones included.
-    pub(crate) fn poll_gone(&self, cx: &Context<'_>) -> Poll<()> {
-        self.streams.poll_gone(cx)
+    /// The streams of services that end, from between two requests.
+    pub(crate) fn take_ending(&self) -> Vec<Returned> {
+        // The lock on each is taken before that of the parking.
+        let spots: Vec<_> = self.state().taken.values().cloned().collect();
+        let ending = spots.iter().filter_map(|spot| {
+            let parked = spot.lock().take_if(|parked| parked.is_ending())?;
+            self.state().taken.remove(&spot.number);
+            let Parked { hop, seat, .. } = parked;
+            Some(Returned { hop, seat })
+        });
+        ending.collect()
     }
 
     /// Takes no more streams, and drops those that stand here.
@@ -247,6 +232,11 @@ impl Wake for Spot {
 }
 
 impl Parked {
+    /// Whether no request is read from the stream any more. One that has been is answered.
+    fn is_ending(&self) -> bool {
+        self.seat.is_ending() && self.read.is_none()
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RequestHead, ExchangeError>> {
         match self.read.take() {
             Some(read) => Poll::Ready(*read),
@@ -254,7 +244,7 @@ impl Parked {
         }
     }
 
-    /// Stands where the seat says. The task that answers for the service may be gone.
+    /// Stands where the seat says, unless the service ends. The task that answers for it may be gone.
     fn stay(self) {
         if let Err(parked) = self.enter() {
             parked.leave();
@@ -264,13 +254,13 @@ impl Parked {
     /// Leaves where nobody reads any more. The task of the connection ends the stream, or reads its next request, and
     /// tells the peer.
     fn leave(mut self) {
-        if self.seat.home.is_ending() && self.read.is_none() {
+        if self.is_ending() {
             let link = Arc::clone(&self.seat.link);
             let Self { hop, seat, .. } = self;
             link.leave(|inbox| inbox.ending.push(Returned { hop, seat }));
             return;
         }
-        self.seat.leave_home();
+        self.seat.leave_service();
         // Where the connection, too, has gone, nothing is left but to drop the stream.
         let _ = self.enter();
     }
@@ -284,8 +274,9 @@ impl Parked {
         // Until the stream stands here, whoever wants to look at it or to take it away waits for this lock.
         let mut place = spot.lock();
         let mut state = home.state();
-        // The latter is asked under the lock: a connection first ends and then has its streams dropped.
-        if state.closed || self.seat.link.is_closed() {
+        // All is asked under the lock: a connection first ends and then has its streams dropped, and a service first ends
+        // and then has those taken that stand here.
+        if state.closed || self.seat.link.is_closed() || self.is_ending() {
             drop(state);
             return Err(self);
         }
@@ -320,6 +311,7 @@ mod tests {
         h1::RequestContext,
         link::Link,
         local,
+        members::{Member, Members},
     };
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -352,6 +344,15 @@ mod tests {
             }
         }
 
+        /// One more stand in the same places, for one more stream.
+        fn beside(&self) -> Self {
+            Self {
+                link: Arc::clone(&self.link),
+                parking: Arc::clone(&self.parking),
+                ..Self::new()
+            }
+        }
+
         /// A stream of the only peer that may have one, and its other end.
         fn open(&self) -> (Hop<Server>, Box<InboundSeat>, local::LocalStream) {
             let config = Arc::new(Config::default().with_max_inbound_streams(1));
@@ -362,7 +363,8 @@ mod tests {
                 request_id: None,
                 context: RequestContext::default(),
                 running: None,
-                home: Home::new(&self.parking),
+                home: Arc::clone(&self.parking),
+                member: None,
                 spot: None,
                 _permit: self.admit().expect("the place is free"),
                 _place: Arc::default(),
@@ -432,12 +434,36 @@ mod tests {
 
         // So does one that comes later.
         let mut seat = seat;
-        seat.home = Home::new(&stand.parking);
+        seat.home = Arc::clone(&stand.parking);
         drop((hop, far));
         let (near, mut far) = local::pair();
         park(Hop::new(near, &Arc::default()), seat);
         send(&mut far);
         assert!(stand.poll(stand.link.parking()).is_some());
+    }
+
+    #[test]
+    fn streams_of_a_service_that_ends_are_taken_from_where_they_stand() {
+        let stand = Stand::new();
+        let (ending, going_on): (Arc<Members>, Arc<Members>) = Default::default();
+        let stay = |members: &Arc<Members>| {
+            let (hop, mut seat, far) = stand.beside().open();
+            seat.member = Some(Member::new(members));
+            park(hop, seat);
+            far
+        };
+        let _other = stay(&going_on);
+        let _idle = stay(&ending);
+        ending.end();
+        assert_eq!(stand.parking.take_ending().len(), 1);
+        assert_eq!(stand.parking.take_ending().len(), 0);
+        assert_eq!(stand.parking.state().taken.len(), 1);
+
+        // One that comes only now is left to its connection, too, which ends it.
+        let _late = stay(&ending);
+        assert_eq!(stand.parking.state().taken.len(), 1);
+        let inbox = stand.link.take(&Context::from_waker(Waker::noop()));
+        assert_eq!(inbox.expect("something was left").ending.len(), 1);
     }
 
     #[test]

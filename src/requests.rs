@@ -15,7 +15,8 @@ use crate::{
     h1::{RequestHead, Server},
     hop::Hop,
     inbound::{Inbound, InboundRequest},
-    link::{Arrival, InboundSeat},
+    link::{Arrival, InboundSeat, Link},
+    members::Waiting,
     parking::{Arrived, Parking, refuse_unread},
     service::ServiceName,
     services::Service,
@@ -77,7 +78,7 @@ impl Requests {
         shared: Arc<Shared>,
         (service, receiver): (Arc<Service>, mpsc::Receiver<Box<Inbound>>),
     ) -> Self {
-        shared.outbound.wake_links();
+        shared.outbound.each_link(Link::wake);
         Self {
             receiver,
             parking: service.parking().map(Arc::clone).unwrap_or_default(),
@@ -109,7 +110,8 @@ impl Requests {
     /// The service is removed by the call itself. Idle streams end now, those that carry an exchange after it, and they
     /// have gone once the peer has ended them, too, or ten seconds after their last exchange. The swarm has to be polled
     /// for that. There is no limit for exchanges that run on; those that became a tunnel are not waited for. Dropping the
-    /// future changes nothing.
+    /// future changes nothing. For services that are answered by swarm events
+    /// [`close_service`](crate::HttpProxyBehaviour::close_service) is the same.
     ///
     /// Who sent the requests that wait here is told that the service is not offered, as where `Requests` are dropped.
     ///
@@ -131,10 +133,10 @@ impl Requests {
     /// }
     /// ```
     pub fn close(self) -> impl Future<Output = ()> + Send + 'static {
-        let parking = Arc::clone(&self.parking);
-        parking.end_streams();
+        let service = Arc::clone(&self.service);
+        service.end_streams();
         drop(self);
-        poll_fn(move |cx| parking.poll_gone(cx))
+        poll_fn(move |cx| service.poll_gone(cx, Waiting::Task))
     }
 
     pub(crate) fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<Box<Inbound>>> {
@@ -189,7 +191,7 @@ impl Drop for Requests {
     fn drop(&mut self) {
         let name = &self.service.name;
         if self.shared.services.remove(name, Some(&self.service)) {
-            self.shared.outbound.wake_links();
+            self.shared.outbound.each_link(Link::wake);
         }
         // The queue takes no more. Who asked is told, or is answered by the service that has taken the place of this one.
         self.receiver.close();

@@ -208,7 +208,7 @@ impl Responder {
         let (Some((reader, mut seat)), Some(writer)) = (parts, self.half.writer.take()) else {
             return Err(ExchangeError::NotSwitched);
         };
-        seat.leave_home();
+        seat.leave_service();
         Ok(Upgraded::new(
             Hop { reader, writer },
             Arc::clone(&self.config),

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
 };
 
 use futures::channel::mpsc;
@@ -16,6 +17,7 @@ use crate::{
     config::Config,
     event::ServiceTaken,
     inbound::Inbound,
+    members::{Member, Members, Waiting},
     parking::Parking,
     service::{Protocol, ServiceName},
 };
@@ -42,6 +44,7 @@ pub(crate) struct Service {
     withdrawn: AtomicBool,
     /// Whether another took its place when it was withdrawn.
     replaced: AtomicBool,
+    members: Arc<Members>,
     sink: Sink,
 }
 
@@ -71,9 +74,36 @@ impl Services {
         Arc::clone(&self.read().protocols)
     }
 
+    /// The service of this name.
+    pub(crate) fn get(&self, name: &ServiceName) -> Option<Arc<Service>> {
+        self.read().services.get(name).cloned()
+    }
+
     /// The service behind a negotiated protocol, unless it has been removed since.
     pub(crate) fn find(&self, protocol: &StreamProtocol) -> Option<Arc<Service>> {
         self.read().by_protocol.get(protocol).cloned()
+    }
+
+    /// The same, of which a stream is a member from then on.
+    pub(crate) fn join(
+        &self,
+        protocol: &StreamProtocol,
+        member: &mut Option<Member>,
+    ) -> Option<Arc<Service>> {
+        let table = self.read();
+        let service = table.by_protocol.get(protocol)?;
+        let is_member = |member: &Member| member.is_of(&service.members);
+        let left = if member.as_ref().is_some_and(is_member) {
+            None
+        } else {
+            // Under the lock: once a service is removed, it gets no more members.
+            member.replace(Member::new(&service.members))
+        };
+        let service = Arc::clone(service);
+        drop(table);
+        // Somebody may be woken by it.
+        drop(left);
+        Some(service)
     }
 
     /// Adds a service whose requests are reported as events.
@@ -208,6 +238,7 @@ impl Service {
             name,
             withdrawn: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
+            members: Arc::default(),
             sink,
         })
     }
@@ -222,6 +253,19 @@ impl Service {
                 .close_channel();
             parking.close();
         }
+    }
+
+    /// Has the streams of the service end, each after the exchange that runs on it; unless another service has taken its place,
+    /// as they are of that one then.
+    pub(crate) fn end_streams(&self) {
+        if !self.is_replaced() {
+            self.members.end();
+        }
+    }
+
+    /// Waits until no stream of the service is left, lent ones included.
+    pub(crate) fn poll_gone(&self, cx: &Context<'_>, who: Waiting) -> Poll<()> {
+        self.members.poll_gone(cx, who)
     }
 
     /// Where streams wait for a task to read their next request; `None` where their connections do.

@@ -104,9 +104,9 @@ impl Peer {
         }
     }
 
-    pub(super) fn wake_links(&self) {
+    pub(super) fn each_link(&self, tell: impl Fn(&Link)) {
         for link in &self.links {
-            link.wake();
+            tell(link);
         }
     }
 

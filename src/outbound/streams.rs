@@ -262,8 +262,8 @@ impl Streams {
         self.lock().peer.stats()
     }
 
-    pub(super) fn wake_links(&self) {
-        self.lock().peer.wake_links();
+    pub(super) fn each_link(&self, tell: impl Fn(&Link)) {
+        self.lock().peer.each_link(tell);
     }
 
     /// The swarm is gone.

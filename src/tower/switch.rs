@@ -47,7 +47,7 @@ where
         config,
         ..
     } = inbound;
-    seat.leave_home();
+    seat.leave_service();
     let link = Some(Arc::clone(&seat.link));
     let stream = Upgraded::new(hop, Arc::clone(&config), seat);
     let answer = move |request: http::Request<Incoming>| {
