@@ -16,7 +16,7 @@ use libp2p_swarm::{ConnectionId, StreamProtocol};
 use crate::{
     arrival::{refuse, turn_away},
     event::InboundFailure,
-    failure::Failure,
+    failure::{Capacity, Failure},
     h1::{RequestContext, Server},
     hop::Hop,
     ids::InboundRequestId,
@@ -272,7 +272,7 @@ impl Exchanges {
             }
             Err(Undelivered::Full(inbound)) => {
                 self.report(Some(request_id), InboundFailure::QueueFull);
-                let what = "requests that wait for the service";
+                let what = Capacity::QueuedRequests;
                 let Inbound { hop, seat, .. } = *inbound;
                 self.refuse(hop, seat, Failure::NoCapacity { what });
             }
@@ -295,7 +295,7 @@ impl Exchanges {
             return;
         }
         let guard = (Arc::clone(&self.refusing), self.link.run());
-        let what = "inbound streams";
+        let what = Capacity::InboundStreams;
         self.jobs.push(Box::pin(async move {
             turn_away(hop, Failure::NoCapacity { what }).await;
             drop(guard);

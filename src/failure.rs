@@ -1,14 +1,15 @@
 //! What went wrong on the way, and what the client is told about it.
 
 mod answer;
+mod capacity;
 mod page;
 
 use std::time::Duration;
 
 use libp2p_identity::PeerId;
 
-pub use self::page::Page;
 use self::page::printable;
+pub use self::{capacity::Capacity, page::Page};
 use crate::{
     h1,
     rewrite::InvalidMaxForwards,
@@ -294,8 +295,8 @@ pub enum Failure {
     /// Something that is limited is used up.
     #[error("there are too many {what} at the moment: try again, or raise the limit")]
     NoCapacity {
-        /// What is used up, in the plural: `"open streams"`.
-        what: &'static str,
+        /// What is used up.
+        what: Capacity,
     },
 
     /// The peer was not reached in time.
@@ -462,7 +463,7 @@ mod tests {
             (F::InvalidResponse(h1::Error::TooManyTrailers { limit: 9 }), 502, "http_response_trailer_section_size", "9 trailers"),
             (F::InvalidResponse(h1::Error::UnsolicitedSwitch), 502, "http_upgrade_failed", "switched"),
             (F::ResponseIncomplete, 502, "http_response_incomplete", "before it was complete"),
-            (F::NoCapacity { what: "tunnels" }, 503, "connection_limit_reached", "too many tunnels"),
+            (F::NoCapacity { what: Capacity::InboundStreams }, 503, "connection_limit_reached", "too many inbound streams"),
             (F::DialTimeout { peer: peer(), limit }, 504, "connection_timeout", "10.5 s"),
             (F::NegotiationTimeout { peer: peer(), protocol: protocol(), limit }, 504, "connection_timeout", "/x/http/web"),
             (F::TargetTimeout { target: target(), limit }, 504, "connection_timeout", "127.0.0.1:3000"),

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::failure::Failure;
+use crate::failure::{Capacity, Failure};
 
 /// The running exchanges, or the connections, of every client. A client without any takes no room.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +34,7 @@ impl Clients {
         if *count == 0 {
             running.remove(&client);
         }
-        let what = "exchanges of one client";
+        let what = Capacity::ClientExchanges;
         Err(Failure::NoCapacity { what })
     }
 

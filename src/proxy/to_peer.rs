@@ -7,7 +7,7 @@ use crate::{
     destination::Destination,
     error::{ExchangeError, describe},
     event::OutboundFailure,
-    failure::Failure,
+    failure::{Capacity, Failure},
     outbound::{OutboundSeat, Reuse},
     proxy::connect::{Connect, Upstream},
     service::Protocol,
@@ -84,10 +84,10 @@ impl ToPeer {
                 limit,
             },
             OutboundFailure::TooManyWaiting => Failure::NoCapacity {
-                what: "requests waiting for the peer",
+                what: Capacity::WaitingRequests,
             },
             OutboundFailure::TooManyDials => Failure::NoCapacity {
-                what: "dials at addresses that requests name",
+                what: Capacity::AddressedDials,
             },
             OutboundFailure::SwarmEnded => Failure::ShuttingDown,
             OutboundFailure::ConnectionClosed => {

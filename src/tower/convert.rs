@@ -275,10 +275,12 @@ fn bad_target(target: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Capacity;
 
     #[test]
     fn a_page_keeps_its_status_its_fields_and_its_body() {
-        let failure = Failure::NoCapacity { what: "streams" };
+        let what = Capacity::InboundStreams;
+        let failure = Failure::NoCapacity { what };
         let page = failure.respond("p2p-gateway", None);
         let response = http::Response::from(page.clone());
         assert_eq!(response.status(), 503);
