@@ -29,7 +29,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use libp2p_http_proxy::{
-    Body, Config, Event, InboundFailure, OutboundFailure, Payload,
+    Body, Config, Destination, Event, InboundFailure, OutboundFailure, Payload,
     h1::{Fields, RequestHead},
     tower::{Caller, Error, Serve, ToService, upgraded},
 };
@@ -680,6 +680,31 @@ async fn the_last_response_arrives_before_the_node_goes() {
         };
         within(async { tokio::join!(serving, asked) }).await;
     }
+}
+
+#[tokio::test]
+async fn a_peer_is_found_where_its_destination_says() {
+    let idle = Duration::from_secs(60);
+    let near = Node::start(Wire::Tcp, Config::default(), idle).await;
+    let origin = Node::start(Wire::Tcp, Config::default(), idle).await;
+    let app = Router::new().route(
+        "/",
+        get(async |headers: HeaderMap| format!("{:?}", headers["host"])),
+    );
+    let requests = origin.accept(&name("app")).await;
+    tokio::spawn(Serve::new(app).run(requests, pending()));
+    let ask = async |to| {
+        let service = ToService::new(near.client.clone(), to, name("app"));
+        within(service.oneshot(request("/", Empty::<Bytes>::new()))).await
+    };
+    let nowhere = Destination::new(origin.peer);
+    assert!(matches!(
+        ask(nowhere.clone()).await,
+        Err(Error::Outbound(OutboundFailure::NoAddresses))
+    ));
+    let there = nowhere.with_addresses([origin.address.clone()]);
+    let response = ask(there).await.expect("is answered");
+    assert_eq!(bytes(response).await, format!("\"{}\"", origin.peer));
 }
 
 #[tokio::test]

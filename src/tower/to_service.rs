@@ -7,13 +7,13 @@ use std::{
 
 use futures::future::BoxFuture;
 use http::{HeaderMap, header, request::Parts};
-use libp2p_identity::PeerId;
 use thiserror::Error;
 use tower_service::Service;
 
 use crate::{
     body::Body,
     client::Client,
+    destination::Destination,
     error::ExchangeError,
     event::OutboundFailure,
     h1::{InvalidHead, RequestHead, ResponseHead},
@@ -68,17 +68,17 @@ impl From<ExchangeError> for Error {
 #[derive(Clone, Debug)]
 pub struct ToService {
     client: Client,
-    peer: PeerId,
+    to: Destination,
     protocol: Protocol,
 }
 
 impl ToService {
-    /// Sends requests to `service` of `peer`.
+    /// Sends requests to `service` of a peer, which is `to`, or may be found where that says.
     #[must_use]
-    pub fn new(client: Client, peer: PeerId, service: impl Into<Protocol>) -> Self {
+    pub fn new(client: Client, to: impl Into<Destination>, service: impl Into<Protocol>) -> Self {
         Self {
             client,
-            peer,
+            to: to.into(),
             protocol: service.into(),
         }
     }
@@ -89,7 +89,7 @@ impl ToService {
             .map_err(Error::Request)?;
         // RFC 9110, section 7.2: Host should be the first field.
         if !parts.headers.contains_key(header::HOST) {
-            let host = convert::host(&parts.uri).unwrap_or_else(|| self.peer.to_string());
+            let host = convert::host(&parts.uri).unwrap_or_else(|| self.to.peer().to_string());
             head = head
                 .with_field("Host", host)
                 .map_err(|error| Error::Request(error.into()))?;
@@ -121,20 +121,20 @@ where
             let (head, wanted) = this.head(&parts)?;
             let Self {
                 client,
-                peer,
+                to,
                 protocol,
             } = this;
             let length = convert::request_length(&body, &parts);
             if let Some(wanted) = wanted
                 && length.is_bodiless()
             {
-                return match client.upgrade(peer, protocol, head, &wanted).await? {
+                return match client.upgrade(to, protocol, head, &wanted).await? {
                     Switch::Switched(head, stream) => switched(head, stream),
                     Switch::Refused(response) => received(response),
                 };
             }
             let body = convert::payload(body, length);
-            received(client.send(peer, protocol, Request { head, body }).await?)
+            received(client.send(to, protocol, Request { head, body }).await?)
         })
     }
 }
