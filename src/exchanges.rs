@@ -185,8 +185,8 @@ impl Exchanges {
         let request_id = seat.request_id.take();
         if !hop.writer.encoder().is_started() {
             self.report(request_id, InboundFailure::ResponseOmitted);
-            let reason = "the application did not answer".to_owned();
-            self.refuse(hop, seat, Failure::Internal { reason });
+            let reason = "it left the request without a response".to_owned();
+            self.refuse(hop, seat, Failure::Application { reason });
         } else if !hop.writer.encoder().is_complete() {
             // Dropping the stream resets it: a response that was cut must not look complete.
             self.report(request_id, InboundFailure::ResponseIncomplete);

@@ -357,6 +357,15 @@ pub enum Failure {
     #[error("the proxy is shutting down: try again once it is back")]
     ShuttingDown,
 
+    /// The application that answers for the service, or that the proxy is a part of, did not do its part.
+    #[error(
+        "the application failed: {reason}; its own log may tell why, and its owner can correct it"
+    )]
+    Application {
+        /// What it did, or did not do.
+        reason: String,
+    },
+
     /// The proxy itself failed.
     #[error("the proxy failed: {reason}; please report it")]
     Internal {
@@ -472,7 +481,8 @@ mod tests {
             (F::LoopDetected, 508, "proxy_loop_detected", "been here before"),
             (F::UpgradeFailed { reason: reason() }, 502, "http_upgrade_failed", "no luck"),
             (F::ShuttingDown, 503, "proxy_internal_response", "shutting down"),
-            (F::Internal { reason: reason() }, 500, "proxy_internal_error", "no luck"),
+            (F::Application { reason: reason() }, 500, "proxy_internal_error", "the application failed: no luck"),
+            (F::Internal { reason: reason() }, 500, "proxy_internal_error", "please report it"),
         ];
         table
     }

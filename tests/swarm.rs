@@ -522,5 +522,9 @@ async fn a_responder_that_is_dropped_answers_500() {
         assert!(matches!(error, InboundFailure::ResponseOmitted));
     };
     let (response, ()) = within(async { tokio::join!(sent, dropped) }).await;
-    assert_eq!(response.expect("a response").head.status(), 500);
+    let response = response.expect("a response");
+    assert_eq!(response.head.status(), 500);
+    let told = text(response).await;
+    assert!(told.contains("without a response"), "{told}");
+    assert!(!told.contains("report"), "is no fault of the proxy: {told}");
 }

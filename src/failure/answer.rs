@@ -23,7 +23,7 @@ impl Failure {
             Self::RequestTimeout { .. } => 408,
             Self::BodyTooLarge { .. } | Self::RequestBeyondRelay { .. } => 413,
             Self::HostNotAllowed { .. } => 421,
-            Self::Internal { .. } => 500,
+            Self::Application { .. } | Self::Internal { .. } => 500,
             Self::NoAddresses { .. }
             | Self::AddressesIgnored { .. }
             | Self::PeerNotFound { .. }
@@ -98,7 +98,8 @@ impl Failure {
             Self::SendTimeout { .. } => "connection_write_timeout",
             Self::LoopDetected => "proxy_loop_detected",
             Self::UpgradeFailed { .. } => "http_upgrade_failed",
-            Self::Internal { .. } => "proxy_internal_error",
+            // None is registered for an application within a proxy.
+            Self::Application { .. } | Self::Internal { .. } => "proxy_internal_error",
         }
     }
 

@@ -92,8 +92,8 @@ impl GatewayService {
 
     /// Runs a tunnel beside the server, as soon as that has told the client of the switch.
     fn open(&self, tunnel: Tunnel, switch: OnUpgrade, log: &mut Log) -> Result<(), Failure> {
-        let runtime = Handle::try_current().map_err(|error| Failure::Internal {
-            reason: error.to_string(),
+        let runtime = Handle::try_current().map_err(|error| Failure::Application {
+            reason: format!("it runs the gateway without tokio: {error}"),
         })?;
         let config = Arc::clone(self.settings.client.config());
         runtime.spawn(tunnel.run(switch, config, mem::take(log)));
