@@ -62,19 +62,20 @@ impl Outgoing {
         payload: Payload,
         half_close: bool,
     ) -> Result<Answered, Failed> {
-        let Lent { mut hop, seat, .. } = lent;
-        let mut trip = RoundTrip::new(half_close);
-        if half_close {
-            hop.reader.half_closed();
-        }
         let length = payload.length();
         if let Length::Known(length) = length
-            && let Some(limit) = seat.beyond_relay(length)
+            && let Some(limit) = lent.seat.beyond_relay(length)
         {
+            lent.give_back();
             return Err(Failed::for_good(ExchangeError::RequestBeyondRelay {
                 length,
                 limit,
             }));
+        }
+        let Lent { mut hop, seat, .. } = lent;
+        let mut trip = RoundTrip::new(half_close);
+        if half_close {
+            hop.reader.half_closed();
         }
         let mut source = payload.into_source();
         let mut sent = self.encode(&mut hop, length);

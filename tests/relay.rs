@@ -11,8 +11,10 @@ use libp2p::{
 };
 use libp2p_http_proxy::{
     Client, Config, Destination, ExchangeError, HttpProxyBehaviour, OutboundFailure, Request,
-    Response,
+    Response, Stats,
 };
+#[cfg(feature = "tokio")]
+use libp2p_http_proxy::{Gateway, GatewayConfig};
 use libp2p_swarm::NetworkBehaviour;
 use tokio::{
     io::copy_bidirectional,
@@ -20,6 +22,8 @@ use tokio::{
     sync::Semaphore,
 };
 
+#[cfg(feature = "tokio")]
+use self::support::exchange;
 use self::support::{name, within};
 
 /// What the relay carries.
@@ -131,6 +135,13 @@ async fn stand() -> (Client, PeerId) {
     (handle, peer)
 }
 
+fn is_kept(client: &Client, before: Stats) {
+    let now = client.stats();
+    // More may have been opened ahead of need since.
+    assert!(now.idle_streams >= before.idle_streams, "{now:?}");
+    assert_eq!(now.reused, before.reused);
+}
+
 #[tokio::test]
 async fn a_body_that_the_relay_cannot_carry_is_refused() {
     let (client, peer) = stand().await;
@@ -145,12 +156,14 @@ async fn a_body_that_the_relay_cannot_carry_is_refused() {
         10
     );
 
-    let refused = send("GET", LIMIT, 0).await;
+    // The stream on which such a request would have been sent is kept for the next.
+    let before = client.stats();
+    let refused = send("POST", 10, 20_000).await;
     assert!(
         matches!(
             refused,
             Err(OutboundFailure::Exchange(
-                ExchangeError::ResponseBeyondRelay {
+                ExchangeError::RequestBeyondRelay {
                     length: LIMIT,
                     limit: LIMIT
                 }
@@ -158,12 +171,27 @@ async fn a_body_that_the_relay_cannot_carry_is_refused() {
         ),
         "{refused:?}"
     );
-    let refused = send("POST", 10, 20_000).await;
+    is_kept(&client, before);
+    #[cfg(feature = "tokio")]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let place = listener.local_addr().expect("is bound");
+        let gateway = Gateway::new(client.clone(), PeerId::random(), GatewayConfig::default());
+        tokio::spawn(gateway.serve(listener, std::future::pending()));
+        let post = format!(
+            "POST /http/{peer}/app/10 HTTP/1.1\nHost: localhost\nContent-Length: {LIMIT}\nConnection: close\n\n"
+        );
+        let (answer, _) = within(exchange(place, &post)).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        is_kept(&client, before);
+    }
+
+    let refused = send("GET", LIMIT, 0).await;
     assert!(
         matches!(
             refused,
             Err(OutboundFailure::Exchange(
-                ExchangeError::RequestBeyondRelay {
+                ExchangeError::ResponseBeyondRelay {
                     length: LIMIT,
                     limit: LIMIT
                 }

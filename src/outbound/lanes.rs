@@ -160,6 +160,11 @@ impl Peer {
         Some((taken.link, taken.hop))
     }
 
+    /// A stream that was to be used again was not.
+    pub(super) fn not_reused(&mut self) {
+        self.reused -= 1;
+    }
+
     pub(super) fn drop_idle(&mut self, protocol: &Protocol) {
         if let Some(lane) = self.lanes.get_mut(protocol) {
             self.open -= lane.idle.len();

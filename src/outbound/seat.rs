@@ -47,13 +47,8 @@ impl Lent {
     }
 
     /// Gives back a stream that nothing was sent on.
-    pub(super) fn give_back(self) {
-        let Self {
-            hop,
-            mut seat,
-            reused,
-        } = self;
-        seat.offer(hop, reused);
+    pub(crate) fn give_back(self) {
+        self.seat.give_back(self.hop, self.reused);
     }
 }
 
@@ -93,6 +88,12 @@ impl OutboundSeat {
     /// then cuts it.
     pub(crate) fn beyond_relay(&self, length: u64) -> Option<u64> {
         self.link().capacity().filter(|limit| length >= *limit)
+    }
+
+    /// See [`Lent::give_back`].
+    pub(crate) fn give_back(mut self, hop: Hop<Client>, reused: bool) {
+        self.streams.not_used(reused);
+        self.offer(hop, reused);
     }
 
     fn offer(&mut self, hop: Hop<Client>, reused: bool) {

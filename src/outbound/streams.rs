@@ -221,6 +221,7 @@ impl Streams {
                     let lent = Lent::new(self, link, protocol.clone(), hop, reused);
                     if let Err(Ok(lent)) = reply.send(Ok(lent)) {
                         // Nobody waits any more: the stream is still good for the next one.
+                        self.not_used(reused);
                         free = Some(lent.into_hop());
                     }
                 }
@@ -228,6 +229,13 @@ impl Streams {
                 // Closed outside the lock.
                 Next::Drop(hop) => drop(hop),
             }
+        }
+    }
+
+    /// Nothing was sent on a stream that was lent, after others or as the first.
+    pub(super) fn not_used(&self, reused: bool) {
+        if reused {
+            self.lock().peer.not_reused();
         }
     }
 
@@ -534,6 +542,24 @@ mod tests {
         stand.open();
         drop(first);
         assert!(is_granted(&mut second));
+    }
+
+    #[test]
+    fn only_streams_that_are_used_again_count_as_reused() {
+        let mut stand = Stand::connected(SHORT);
+        let awaited = stand.wait();
+        stand.open();
+        block_on(awaited).expect("is opened").give_back();
+        let Acquired::Now(lent) = stand.acquire() else {
+            panic!("the stream is idle");
+        };
+        assert_eq!(stand.outbound.stats().reused, 1);
+        // Given back unused to a request that has gone by the time that it would look.
+        let next = stand.wait();
+        lent.give_back();
+        drop(next);
+        let stats = stand.outbound.stats();
+        assert_eq!((stats.reused, stats.idle_streams), (0, 1));
     }
 
     #[test]

@@ -7,18 +7,19 @@ use crate::{
     proxy::connect::{Connect, Upstream},
 };
 
-/// Refuses a request that the hop cannot carry.
+/// Refuses a request that the hop cannot carry, and gives the hop back then.
 pub(super) fn check_request<C: Connect>(
     connect: &C,
-    upstream: &Upstream<C::Seat>,
+    upstream: Upstream<C::Seat>,
     head: &RequestHead,
-) -> Result<(), Failure> {
+) -> Result<Upstream<C::Seat>, Failure> {
     if let Length::Known(length) = head.declared_length()
         && let Some(limit) = connect.beyond_relay(&upstream.seat, length)
     {
+        connect.give_back(upstream);
         return Err(Failure::RequestBeyondRelay { length, limit });
     }
-    Ok(())
+    Ok(upstream)
 }
 
 /// What ended at a hop through a relay with a limit, the relay has probably ended: peers seldom do.

@@ -43,6 +43,11 @@ pub(crate) trait Connect: Sync {
         None
     }
 
+    /// Takes back a hop on which nothing was sent.
+    fn give_back(&self, upstream: Upstream<Self::Seat>) {
+        drop(upstream);
+    }
+
     /// Whether our direction ends behind every request.
     fn half_close(&self) -> bool {
         false

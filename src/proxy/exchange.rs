@@ -162,8 +162,8 @@ async fn exchange<C: Connect>(
     record: &mut Record,
 ) -> Result<Done<C::Seat>, Ended> {
     let mut trip = RoundTrip::new(connect.half_close());
-    let mut upstream = connected(client, connect, Reuse::Allowed).await?;
-    begin(&mut upstream, passage, connect, record)?;
+    let upstream = connected(client, connect, Reuse::Allowed).await?;
+    let upstream = begin(upstream, passage, connect, record)?;
     let (head, mut upstream) =
         await_answer(client, passage, connect, upstream, &mut trip, record).await?;
     if let Framing::Length(length) = upstream.hop.reader.decoder().framing()

@@ -50,6 +50,11 @@ impl Connect for ToPeer {
         seat.beyond_relay(length)
     }
 
+    fn give_back(&self, upstream: Upstream<OutboundSeat>) {
+        let Upstream { hop, seat, reused } = upstream;
+        seat.give_back(hop, reused);
+    }
+
     fn half_close(&self) -> bool {
         self.client.config().half_close(&self.protocol)
     }

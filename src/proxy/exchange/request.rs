@@ -40,17 +40,18 @@ pub(super) async fn connected<C: Connect>(
 
 /// Sends the head of a request on a hop that was just connected.
 pub(super) fn begin<C: Connect>(
-    upstream: &mut Upstream<C::Seat>,
+    upstream: Upstream<C::Seat>,
     passage: &Passage<'_>,
     connect: &C,
     record: &mut Record,
-) -> Result<(), Failure> {
+) -> Result<Upstream<C::Seat>, Failure> {
+    let mut upstream = check_request(connect, upstream, passage.asked.head)?;
     if connect.half_close() {
         upstream.hop.reader.half_closed();
     }
-    check_request(connect, upstream, passage.asked.head)?;
     record.connected(upstream.reused);
-    send_head(&mut upstream.hop, passage)
+    send_head(&mut upstream.hop, passage)?;
+    Ok(upstream)
 }
 
 /// Waits for the head of the final response, and tries a reused hop that turns out to be dead once more.
@@ -83,7 +84,7 @@ pub(super) async fn await_answer<C: Connect>(
                 drop(upstream);
                 upstream = connected(client, connect, Reuse::Refused).await?;
                 upstream.reused = false;
-                begin(&mut upstream, passage, connect, record)?;
+                upstream = begin(upstream, passage, connect, record)?;
             }
         }
     }
