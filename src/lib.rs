@@ -69,7 +69,12 @@
 //! - `metrics`: what passes through a node, for Prometheus. The module `metrics` says how.
 //! - `tls`: connections that are encrypted by what the processor has for it, for large bodies.
 //! - `axum`: `tower`, and the caller of a request as an extractor of axum.
-
+#![cfg_attr(
+    not(feature = "tokio"),
+    doc = "",
+    doc = " [`Gateway`]: #features",
+    doc = " [`Forward`]: #features"
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(feature = "tokio"),

@@ -18,7 +18,7 @@
 //! | `libp2p_http_exchanges_running` | `side` | exchanges at the moment, tunnels included |
 //! | `libp2p_http_failures_total` | `side`, `cause` | exchanges that were refused or failed, by the error type of RFC 9209; `client` is one that left |
 //! | `libp2p_http_body_bytes_total` | `side`, `direction` | bytes of bodies and tunnels |
-//! | `libp2p_http_stage_seconds` | `side`, `stage` | how long [`Stages`](crate::Stages) took |
+//! | `libp2p_http_stage_seconds` | `side`, `stage` | how long `Stages` took |
 //! | `libp2p_http_streams` | `state` | streams at the moment: `inbound`, and of the outbound ones `busy`, `idle`, `opening` |
 //! | `libp2p_http_streams_opened_total`, `_reused_total` | | how often a stream was opened, and an idle one used: a hit in the pool |
 //! | `libp2p_http_waiting_requests` | | requests that wait for a stream |

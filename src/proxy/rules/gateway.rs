@@ -128,8 +128,8 @@ impl GatewayRules {
     /// closed at once.
     ///
     /// A client is an IPv4 address, or the 64 bits of an IPv6 address that name its network. All that comes through a
-    /// server in front of the gateway is one client. In a [`GatewayService`](crate::GatewayService), so are all requests
-    /// whose address [`with_client_address`](crate::GatewayService::with_client_address) does not find.
+    /// server in front of the gateway is one client. In a `GatewayService` (feature `tower`), so are all requests
+    /// whose address its `with_client_address` does not find.
     #[must_use]
     pub fn with_exchanges_per_client(mut self, max: usize) -> Self {
         self.exchanges_per_client = Some(max);
