@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use anyhow::{Context, Result};
 use futures::{AsyncRead, AsyncWrite};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy, split},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, split},
     net::TcpStream,
     time::{Instant, sleep, timeout},
 };
@@ -38,8 +38,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long the gateway may take for the words of goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How much of a request is moved at once: as much as of a response.
-const PART: usize = 8 * 1024;
+/// How much of a stream is moved at once, each way: what yamux puts into one frame. With half as much bodies take a fifth to a half
+/// more CPU time here, and with four times as much no less.
+const PART: usize = 16 * 1024;
 
 /// The first pause before another try, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
@@ -262,31 +263,40 @@ where
     A: tokio::io::AsyncRead + tokio::io::AsyncWrite,
     B: tokio::io::AsyncRead + tokio::io::AsyncWrite,
 {
-    let (mut requests, mut to_gateway) = split(stream);
-    let (mut responses, mut to_server) = split(server);
+    let (requests, to_gateway) = split(stream);
+    let (responses, to_server) = split(server);
     let there = async {
-        let mut buffer = vec![0; PART];
-        loop {
-            let count = requests.read(&mut buffer).await?;
-            let taken = match count {
-                0 => to_server.shutdown().await,
-                _ => to_server.write_all(&buffer[..count]).await,
-            };
-            if let Err(error) = taken {
-                // Whatever came before is still to be read, and then the same.
-                tracing::debug!(%error, "the server takes no more");
-                return Ok(());
-            }
-            if count == 0 {
-                return Ok(());
-            }
+        if let Err(error) = pass_on(requests, to_server).await? {
+            // Whatever came before is still to be read, and then the same.
+            tracing::debug!(%error, "the server takes no more");
         }
+        Ok(())
     };
-    let back = async {
-        copy(&mut responses, &mut to_gateway).await?;
-        to_gateway.shutdown().await
-    };
+    let back = async { pass_on(responses, to_gateway).await? };
     tokio::try_join!(there, back).map(drop)
+}
+
+/// Moves bytes until their source ends, and then its end. The inner error is one of `to`, which takes no more.
+async fn pass_on(
+    mut from: impl tokio::io::AsyncRead + Unpin,
+    mut to: impl tokio::io::AsyncWrite + Unpin,
+) -> io::Result<io::Result<()>> {
+    let mut part = vec![0; PART];
+    loop {
+        let count = from.read(&mut part).await?;
+        let taken = async {
+            if count == 0 {
+                return to.shutdown().await;
+            }
+            to.write_all(&part[..count]).await?;
+            // What follows may wait for an answer to it.
+            to.flush().await
+        };
+        let taken = taken.await;
+        if taken.is_err() || count == 0 {
+            return Ok(taken);
+        }
+    }
 }
 
 /// How long to wait before the next try: twice as long as before, with some chance in it, so that the listeners of a gateway
