@@ -9,7 +9,7 @@ use std::{
 
 use libp2p_swarm::ConnectionId;
 
-use crate::{h1::Client, hop::Hop, link::Link, outbound::waiting::Waiter};
+use crate::{h1::Client, hop::Hop, link::Link, outbound::waiting::Waiter, service::Protocol};
 
 /// The streams and waiting requests of one protocol.
 #[derive(Default)]
@@ -52,6 +52,15 @@ impl Lane {
 
     pub(super) fn is_unused(&self) -> bool {
         self.idle.is_empty() && self.waiting.is_empty() && self.opening.is_empty()
+    }
+
+    /// Asks a connection for a stream. `ticket` is the last that has been given out.
+    pub(super) fn open(&mut self, link: &Link, protocol: &Protocol, ticket: u64) {
+        self.opening.push(Opening {
+            connection: link.connection,
+            ticket,
+        });
+        link.leave(|inbox| inbox.wanted.push(protocol.clone()));
     }
 
     /// The ticket of the first request that no stream is being opened for.

@@ -43,7 +43,7 @@ pub(super) struct Peer {
     waiting: usize,
     /// How many of them nobody waits for any more, at most.
     given_up: Arc<AtomicUsize>,
-    dialing: bool,
+    dialling: bool,
     forgotten: bool,
     /// How often a stream was opened, and an idle one used.
     opened: u64,
@@ -72,7 +72,7 @@ impl Peer {
     }
 
     pub(super) fn is_unused(&self) -> bool {
-        self.links.is_empty() && self.open == 0 && self.waiting == 0 && !self.dialing
+        self.links.is_empty() && self.open == 0 && self.waiting == 0 && !self.dialling
     }
 
     /// Whether as many requests wait for a stream as may.
@@ -128,15 +128,15 @@ impl Peer {
 
     /// Whether the swarm is to be asked to dial, because nobody has yet.
     pub(super) fn begin_dial(&mut self) -> bool {
-        !mem::replace(&mut self.dialing, true)
+        !mem::replace(&mut self.dialling, true)
     }
 
     pub(super) fn is_dialling(&self) -> bool {
-        self.dialing
+        self.dialling
     }
 
     pub(super) fn end_dial(&mut self) {
-        self.dialing = false;
+        self.dialling = false;
     }
 
     /// Takes the idle stream that was used last, if it is still good.

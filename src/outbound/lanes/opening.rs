@@ -73,12 +73,8 @@ impl Peer {
             return;
         };
         if let Some(lane) = self.lanes.get_mut(protocol) {
-            lane.opening.push(Opening {
-                connection: link.connection,
-                ticket: self.next_ticket,
-            });
+            lane.open(&link, protocol, self.next_ticket);
             self.opening += 1;
-            link.leave(|inbox| inbox.wanted.push(protocol.clone()));
         }
     }
 
@@ -98,12 +94,8 @@ impl Peer {
             let Some((protocol, lane)) = lane else {
                 return;
             };
-            lane.opening.push(Opening {
-                connection: link.connection,
-                ticket: self.next_ticket,
-            });
+            lane.open(&link, protocol, self.next_ticket);
             self.opening += 1;
-            link.leave(|inbox| inbox.wanted.push(protocol.clone()));
         }
     }
 
