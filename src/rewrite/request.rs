@@ -78,7 +78,7 @@ pub struct RequestRewrite<'a> {
 impl<'a> RequestRewrite<'a> {
     /// Passes `head` on without the fields that concern the hop it came over, and without any [`PEER_FIELD`],
     /// [`ADDRESSES_FIELD`](crate::route::ADDRESSES_FIELD) and [`MULTIADDR_FIELD`](crate::route::MULTIADDR_FIELD). A
-    /// [`Max-Forwards`](super::max_forwards) is counted down; a request that says zero is not to be passed on at all.
+    /// [`Max-Forwards`](super::max_forwards()) is counted down; a request that says zero is not to be passed on at all.
     #[must_use]
     pub fn new(head: &'a RequestHead) -> Self {
         Self {
